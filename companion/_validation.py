@@ -131,9 +131,9 @@ def generator(name: str, value: Any) -> np.random.Generator:
 def float_dtype(name: str, value: Any) -> np.dtype[np.floating[Any]]:
     """Return ``value`` as float32 or float64."""
     try:
-        dtype = np.dtype(value)
+        dtype: np.dtype[Any] = np.dtype(value)
     except TypeError:
-        dtype = None
+        dtype = np.dtype(object)
     if dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise TypeError(f"{name} must be float32 or float64, got {value!r}")
     return dtype

@@ -79,15 +79,21 @@ class Tensor:
             for parent, vjp in node._parents:
                 parent.grad = parent.grad + vjp(node.grad)  # type: ignore[operator,arg-type]
 
+    def _operand(self, value: Tensor | ArrayLike) -> Tensor:
+        if isinstance(value, Tensor):
+            return value
+        # A plain number takes our type: 2 * x stays float32 where x is.
+        return Tensor(self.data.dtype.type(value) if isinstance(value, (int, float)) else value)
+
     def __add__(self, other: Tensor | ArrayLike) -> Tensor:
-        a, b = self, _tensor(other)
+        a, b = self, self._operand(other)
         return Tensor(
             a.data + b.data,
             [(a, lambda g: _unbroadcast(g, a)), (b, lambda g: _unbroadcast(g, b))],
         )
 
     def __mul__(self, other: Tensor | ArrayLike) -> Tensor:
-        a, b = self, _tensor(other)
+        a, b = self, self._operand(other)
         return Tensor(
             a.data * b.data,
             [
@@ -97,7 +103,7 @@ class Tensor:
         )
 
     def __matmul__(self, other: Tensor | ArrayLike) -> Tensor:
-        a, b = self, _tensor(other)
+        a, b = self, self._operand(other)
         if a.data.ndim != 2 or b.data.ndim != 2:
             raise ValueError(f"@ needs two matrices, got shapes {a.data.shape}, {b.data.shape}")
         return Tensor(a.data @ b.data, [(a, lambda g: g @ b.data.T), (b, lambda g: a.data.T @ g)])
@@ -110,19 +116,19 @@ class Tensor:
         return self * -1.0
 
     def __sub__(self, other: Tensor | ArrayLike) -> Tensor:
-        return self + -_tensor(other)
+        return self + -self._operand(other)
 
     def __truediv__(self, other: Tensor | ArrayLike) -> Tensor:
-        return self * _tensor(other) ** -1.0
+        return self * self._operand(other) ** -1.0
 
     def __rsub__(self, other: ArrayLike) -> Tensor:
-        return _tensor(other) - self
+        return self._operand(other) - self
 
     def __rtruediv__(self, other: ArrayLike) -> Tensor:
-        return _tensor(other) / self
+        return self._operand(other) / self
 
     def __rmatmul__(self, other: ArrayLike) -> Tensor:
-        return _tensor(other) @ self
+        return self._operand(other) @ self
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -158,10 +164,6 @@ class Tensor:
     def mean(self) -> Tensor:
         """Return the mean over all entries."""
         return self.sum() / self.data.size
-
-
-def _tensor(value: Tensor | ArrayLike) -> Tensor:
-    return value if isinstance(value, Tensor) else Tensor(value)
 
 
 def _unbroadcast(gradient: Array, tensor: Tensor) -> Array:

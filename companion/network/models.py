@@ -38,7 +38,7 @@ def mlp(
 
     Each hidden layer is Linear, then normalisation, activation and dropout where
     asked for. With `residual`, hidden layers that keep the width are wrapped in
-    :class:`Residual`.
+    :class:`.Residual`.
 
     Parameters
     ----------

@@ -44,7 +44,7 @@ class Optimiser:
         Parameters
         ----------
         parameters, gradients : mapping of str to ndarray
-            The same names and shapes, see :meth:`Layer.parameters`.
+            The same names and shapes, see :meth:`.Layer.parameters`.
 
         Raises
         ------

@@ -1,6 +1,6 @@
 """Learning-rate schedules: functions of the step number, counted from 0.
 
-A schedule is any callable ``step -> learning rate``. :func:`companion.network.fit`
+A schedule is any callable ``step -> learning rate``. :func:`.fit`
 calls it before each optimiser step.
 """
 

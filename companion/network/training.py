@@ -286,11 +286,8 @@ def fit(
                 history.stopped_early = True
                 break
         if best_state is not None:
-            for current, best in zip(
-                (model.parameters(), model.buffers()), best_state, strict=True
-            ):
-                for name, array in current.items():
-                    array[...] = best[name]
+            for key, array in (model.parameters() | model.buffers()).items():
+                array[...] = best_state[key]
     finally:
         model.train(mode_before)
     return history
