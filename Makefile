@@ -1,0 +1,88 @@
+# The commands of the course. `make help` lists them; README.md shows the first two.
+
+VENV ?= .venv
+# Tests run side by side in this many processes.
+WORKERS ?= 2
+PY := $(VENV)/bin/python
+NOTEBOOKS ?= $(wildcard book/*/*.ipynb)
+PAGES := $(shell find book companion -type f -not -name '*.pyc' -not -path '*/.*')
+
+export VENV
+# Each process computes with one thread, because a small machine has no more cores than these.
+unit notebooks: export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: book test lab lint types spelling unit notebooks site portable execute claims lock clean distclean help
+
+# Say what runs, run it, and if it fails say which part to look at.
+define stage
+@printf '\n== %s\n' '$(1)'
+@$(2) || { printf '\nStopped: "%s" failed. To run it alone: make $@\n' '$(1)' >&2; exit 1; }
+endef
+
+book: _build/ready  ## build the website from the stored outputs (needs no PyTorch)
+	@printf '\nThe course is ready. Open %s\n' '$(CURDIR)/_build/html/index.html'
+
+test: lint types spelling unit notebooks site  ## run every check, in this order: lint types spelling unit notebooks site
+	@printf '\nCoverage of companion: %s %% (make unit shows what is missing)\n' "$$($(PY) -m coverage report --format=total)"
+	@printf 'All checks passed.\n'
+
+lab: $(VENV)/ready-lab  ## open the course in JupyterLab
+	$(PY) -m jupyterlab
+
+# The parts of `make test`
+
+lint: $(VENV)/ready-test  ## style and format of the code (ruff)
+	$(call stage,lint: ruff check,$(PY) -m ruff check .)
+	$(call stage,lint: ruff format,$(PY) -m ruff format --check .)
+
+types: $(VENV)/ready-test  ## types (mypy)
+	$(call stage,types: mypy,$(PY) -m mypy)
+
+spelling: $(VENV)/ready-test  ## spelling of prose, comments and notebooks (codespell)
+	$(call stage,spelling: codespell,$(PY) tools/spelling.py)
+
+unit: $(VENV)/ready-test  ## tests of companion and of the book, with coverage
+	$(call stage,unit tests: pytest,$(PY) -m pytest -n $(WORKERS) --doctest-modules --cov --cov-report=term companion tests)
+
+notebooks: $(VENV)/ready-test  ## rerun every notebook and compare its stored outputs (nbval)
+	$(call stage,notebooks: nbval,$(PY) -m pytest -p tests.notebook_tolerance --nbval --nbval-current-env --nbval-cell-timeout 120 -n $(WORKERS) --dist loadfile book)
+
+site: $(VENV)/ready-test  ## build the whole website anew; a warning is an error
+	$(call stage,site: jupyter-book,$(PY) tools/build_book.py)
+
+# For those who write
+
+portable: $(VENV)/ready-test  ## notebooks under two BLAS kernels and one and two threads (x86-64)
+	OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=1 $(MAKE) notebooks
+	OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=2 $(MAKE) notebooks WORKERS=1
+	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(MAKE) notebooks
+	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=2 $(MAKE) notebooks WORKERS=1
+
+execute: $(VENV)/ready-test  ## rerun notebooks in place and store their outputs (NOTEBOOKS=... for some)
+	$(PY) tools/execute.py $(NOTEBOOKS)
+
+claims: $(VENV)/ready-test  ## write the boxes and the page on the sources from book/claims.yml
+	$(PY) tools/claims.py
+
+lock: $(VENV)/ready-test  ## write requirements.lock and environment.yml from pyproject.toml (UPGRADE=1 for newer versions)
+	$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)
+
+clean:  ## remove what was built, and caches; keep the environment
+	rm -rf _build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+distclean: clean  ## remove the environment too
+	rm -rf $(VENV)
+
+help:  ## show this list
+	@printf 'make <command>, where <command> is one of\n\n'
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
+
+# Files that the commands above rest on
+
+$(VENV)/ready-%: requirements.lock pyproject.toml tools/environment.sh
+	@tools/environment.sh $*
+
+_build/ready: $(VENV)/ready-book _config.yml _toc.yml tools/build_book.py $(PAGES)
+	@$(PY) tools/build_book.py
