@@ -13,7 +13,7 @@ unit notebooks: export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: book test lab lint types spelling unit notebooks site portable execute claims lock clean distclean help
+.PHONY: book test lab lint types spelling unit notebooks site portable mutants execute claims lock clean distclean help
 
 # Say what runs, run it, and if it fails say which part to look at.
 define stage
@@ -29,6 +29,8 @@ test: lint types spelling unit notebooks site  ## run every check, in this order
 	@printf 'All checks passed.\n'
 
 lab: $(VENV)/ready-lab  ## open the course in JupyterLab
+	@# Jupyter hides the figures of notebooks that did not come from this machine until they are trusted.
+	$(PY) -m jupyter trust $(NOTEBOOKS)
 	$(PY) -m jupyterlab
 
 # The parts of `make test`
@@ -59,6 +61,10 @@ portable: $(VENV)/ready-test  ## notebooks under two BLAS kernels and one and tw
 	OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=2 $(MAKE) notebooks WORKERS=1
 	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(MAKE) notebooks
 	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=2 $(MAKE) notebooks WORKERS=1
+
+mutants: $(VENV)/ready-mutation  ## plant errors in companion/network and list those no test notices (20 minutes)
+	$(VENV)/bin/mutmut run --max-children 2
+	$(VENV)/bin/mutmut results
 
 execute: $(VENV)/ready-test  ## rerun notebooks in place and store their outputs (NOTEBOOKS=... for some)
 	$(PY) tools/execute.py $(NOTEBOOKS)

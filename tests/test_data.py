@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import sklearn.datasets
+import sklearn.model_selection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -179,3 +180,20 @@ def test_classes_are_counted_from_the_largest_label():
     assert repr(split) == "Split(train=2, val=1, test=0, features=6, classes=4)"
     with pytest.raises(AttributeError):
         split.x_train = x
+
+
+def test_splits_are_drawn_from_32_bits(monkeypatch):
+    """Oracle: the largest of 40 uniform draws; half the range is missed once in 10^12."""
+    states = []
+    split = sklearn.model_selection.train_test_split
+
+    def record(*arrays, **options):
+        states.append(options["random_state"])
+        return split(*arrays, **options)
+
+    monkeypatch.setattr(sklearn.model_selection, "train_test_split", record)
+    for seed in range(20):
+        data.load_digits(rng=seed)
+    assert len(states) == len(set(states)) == 40
+    assert 2**31 < max(states) < 2**32
+    assert min(states) < 2**31

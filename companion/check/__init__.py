@@ -13,6 +13,11 @@ from companion.check._backward import (
 from companion.check._engine import Exercise, Mistake, Result
 from companion.check._forward import linear_forward, mlp_forward, stable_log_softmax
 from companion.check._optimisation import adamw_step, momentum_step, warmup_cosine
+from companion.check._vanishing_gradients import (
+    error_preserving_std,
+    gradient_ratio,
+    orthogonal_from,
+)
 
 __all__ = [
     "Exercise",
@@ -20,11 +25,14 @@ __all__ = [
     "Result",
     "adamw_step",
     "cross_entropy_gradient",
+    "error_preserving_std",
+    "gradient_ratio",
     "linear_backward",
     "linear_forward",
     "mlp_forward",
     "momentum_step",
     "normalise_backward",
+    "orthogonal_from",
     "stable_log_softmax",
     "warmup_cosine",
 ]

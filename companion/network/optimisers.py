@@ -320,11 +320,16 @@ class Muon(Optimiser):
         if fallback is not None and not isinstance(fallback, Adam):
             raise TypeError(f"fallback must be Adam or AdamW, got {fallback!r}")
         self.fallback = AdamW(weight_decay=0.0) if fallback is None else fallback
+        self._fallback_share = self.fallback.lr / self.lr
 
     def step(self, parameters: Named, gradients: Named) -> None:
-        """Update every parameter in place, see :meth:`Optimiser.step`."""
+        """Update every parameter in place, see :meth:`Optimiser.step`.
+
+        A schedule that changes :attr:`lr` scales the fallback's rate with it.
+        """
         # The fallback counts the same steps, for its bias correction.
         self.fallback.steps = self.steps + 1
+        self.fallback.lr = self._fallback_share * self.lr
         super().step(parameters, gradients)
 
     def _update(self, state: dict[str, FloatArray], w: FloatArray, g: FloatArray) -> None:
@@ -394,4 +399,5 @@ def grad_norm(gradients: Named) -> float:
     >>> grad_norm({"w": np.array([3.0]), "b": np.array([4.0])})
     5.0
     """
-    return math.sqrt(sum(float(np.vdot(g, g)) for g in gradients.values()))
+    arrays = [float_array(f"gradients[{name!r}]", g) for name, g in gradients.items()]
+    return math.sqrt(sum(float(np.vdot(g, g)) for g in arrays))

@@ -234,6 +234,8 @@ def fit(
         raise ValueError("metric needs validation=(x, y), got None")
     if max_grad_norm is not None:
         real("max_grad_norm", max_grad_norm, minimum=0.0, open_minimum=True)
+    if validation is not None:
+        _check_validation(validation, batch_axis)
 
     history = History()
     best_loss = np.inf
@@ -291,6 +293,17 @@ def fit(
     finally:
         model.train(mode_before)
     return history
+
+
+def _check_validation(validation: Any, batch_axis: int) -> None:
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise TypeError(f"validation must be a pair (x, y), got {type(validation).__name__}")
+    n = _samples("validation[0]", np.asarray(validation[0]), batch_axis)
+    if np.shape(validation[1])[:1] != (n,):
+        raise ValueError(
+            f"validation[1] must have one entry for each of the {n} samples, "
+            f"got shape {np.shape(validation[1])}"
+        )
 
 
 def _samples(name: str, x: NDArray[Any], batch_axis: int) -> int:

@@ -571,3 +571,29 @@ def test_grad_norm_is_the_norm_of_one_long_vector(seed):
     flat = np.concatenate([g.ravel() for g in gradients.values()])
     assert cn.grad_norm(gradients) == pytest.approx(np.linalg.norm(flat), rel=1e-14)
     assert cn.grad_norm({}) == 0.0
+
+
+@pytest.mark.parametrize("norm", [cn.grad_norm, lambda g: cn.clip_grad_norm(g, 1.0)])
+@pytest.mark.parametrize(
+    ("wrong", "kind"), [("a", "<U1"), (None, "object"), (np.ones(2, complex), "complex128")]
+)
+def test_what_is_no_gradient_is_refused_by_name(norm, wrong, kind):
+    """Oracle: the message names the array and its type."""
+    message = rf"^gradients\['1\.bias'\] must hold real numbers, got dtype {kind}$"
+    with pytest.raises(TypeError, match=message):
+        norm({"0.weight": np.ones((2, 2)), "1.bias": wrong})
+
+
+def test_a_schedule_on_muon_scales_its_fallback_too() -> None:
+    """Oracle: AdamW alone, given the halved rate by hand for the second step."""
+    rng = np.random.default_rng(0)
+    bias, twin = {"b": rng.normal(size=3)}, {}
+    twin["b"] = bias["b"].copy()
+    muon = cn.Muon(lr=0.02, fallback=cn.AdamW(lr=1e-2))
+    alone = cn.AdamW(lr=1e-2)
+    for factor in (1.0, 0.5):
+        gradient = {"b": rng.normal(size=3)}
+        muon.lr, alone.lr = 0.02 * factor, 1e-2 * factor
+        muon.step(bias, gradient)
+        alone.step(twin, gradient)
+    np.testing.assert_allclose(bias["b"], twin["b"], rtol=1e-12)
