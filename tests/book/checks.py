@@ -664,7 +664,9 @@ def prose_number_problems(page: Page) -> list[str]:
     problems = []
     for place, text in _prose(page):
         for written, value, percent in _written_numbers(text):
-            notable = percent or not written.isdigit() or len(written) >= 3
+            # "004" is the name of a source, not a quantity.
+            is_name = written.isdigit() and written.startswith("0")
+            notable = not is_name and (percent or not written.isdigit() or len(written) >= 3)
             if notable and printed.holds(value, percent=percent):
                 shown = f"{written} %" if percent else written
                 problems.append(

@@ -660,6 +660,15 @@ ALLOWED = {
         outputs("torch", stream("rate 0.1")),
         edit("closing", "A step is short.", "It fell by 10 %."),
     ),
+    "name of a source that looks like a printed number": both(
+        outputs("torch", stream("start at 0 and end at 4")),
+        edit("closing", "A step is short.", "Source 000 says so, and source 004."),
+    ),
+    "equation at the end of a sentence before another": edit(
+        "companion/steps.py",
+        "Implements :eq:`eq-step`.",
+        "Implements :eq:`eq-step`. Nothing else.",
+    ),
     "number drawn but not printed": both(
         outputs(
             "torch",
