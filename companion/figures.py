@@ -339,8 +339,9 @@ def image_grid(
     low, high = limits if limits is not None else (array.min(), array.max())
     rows = -(-len(array) // columns)
     cell = SIZE[0] / max(columns, 4)
+    lines = 1 + max(title.count("\n") for title in titles) if titles else 0
     with style():
-        height = rows * (cell * array.shape[1] / array.shape[2] + (0.27 if titles else 0.05))
+        height = rows * (cell * array.shape[1] / array.shape[2] + 0.1 + 0.18 * lines)
         figure = Figure(figsize=(columns * cell, height))
         for k, image in enumerate(array):
             axes = figure.add_subplot(rows, columns, k + 1)
