@@ -90,3 +90,19 @@ def test_squared_error_on_raw_outputs_kills_more_units(
     ce = [dead(model) for model in trained["cross-entropy"]]
     assert all(r > c for r, c in zip(raw, ce, strict=True))
     assert _test_accuracy(trained["raw"], digits).mean() < 0.93
+
+
+def test_squared_error_on_raw_outputs_is_slow_rather_than_unable(digits: data.Split) -> None:
+    """Oracle: the same training, with five times the epochs, seed by seed."""
+    target, score = np.eye(10)[digits.y_train], {}
+    for epochs in (20, 100):
+        models = []
+        for seed in range(3):
+            model = mlp([64, 32, 10], rng=seed)
+            sgd = network.SGD(lr=0.03, momentum=0.9)
+            x = digits.x_train
+            network.fit(model, network.MSELoss(), sgd, x, target, epochs=epochs, rng=seed)
+            models.append(model)
+        score[epochs] = _test_accuracy(models, digits)
+    assert (score[100] - score[20]).min() > 0.02
+    assert score[100].mean() > 0.93
