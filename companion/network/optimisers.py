@@ -325,7 +325,7 @@ class Muon(Optimiser):
     def step(self, parameters: Named, gradients: Named) -> None:
         """Update every parameter in place, see :meth:`Optimiser.step`.
 
-        A schedule that changes :attr:`lr` scales the fallback's rate with it.
+        A schedule that changes ``lr`` scales the fallback's rate with it.
         """
         # The fallback counts the same steps, for its bias correction.
         self.fallback.steps = self.steps + 1
