@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -42,6 +43,16 @@ def _linear_but(
     return wrong
 
 
+def _in_another_order(case: Mapping[str, Any], right: Gradients, got: Any) -> bool:
+    return len(got) == 3 and any(
+        all(
+            np.shape(r) == np.shape(g) and np.allclose(r, g)
+            for r, g in zip(order, got, strict=True)
+        )
+        for order in itertools.permutations(right)
+    )
+
+
 linear_backward = Exercise(
     name="linear_backward",
     oracle=_linear_by_autodiff,
@@ -79,6 +90,11 @@ linear_backward = Exercise(
             variant=_linear_but(lambda g, x, w, r: (r[0], r[1] / len(x), r[2] / len(x))),
         ),
         Mistake(
+            "All three gradients are averaged over the batch. The 1/N of the loss is already "
+            "inside grad_output.",
+            variant=_linear_but(lambda g, x, w, r: (r[0] / len(x), r[1] / len(x), r[2] / len(x))),
+        ),
+        Mistake(
             "grad_bias still has one row for each sample. One bias serves all samples.",
             variant=_linear_but(lambda g, x, w, r: (r[0], r[1], g)),
         ),
@@ -88,7 +104,7 @@ linear_backward = Exercise(
         ),
         Mistake(
             "The three gradients are right, but in another order: x, weight, bias is asked for.",
-            variant=_linear_but(lambda g, x, w, r: (r[1], r[2], r[0])),
+            when=_in_another_order,
         ),
     ],
     success="All three gradients agree with automatic differentiation of the forward pass.",
@@ -123,6 +139,23 @@ def _one_maximum_softmax(logits: FloatArray) -> FloatArray:
     return _literal_softmax(logits - logits.max())
 
 
+def _minus_one_in_columns(logits: FloatArray, labels: IntArray) -> FloatArray:
+    p = special.softmax(logits, axis=1)
+    p[:, labels] -= 1
+    return np.asarray(p / len(logits))
+
+
+def _is_derivative_by_probability(case: Mapping[str, Any], right: Any, got: Any) -> bool:
+    """Return whether the result is -Y / P, over N or not, wherever that is finite."""
+    logits, labels = case["logits"], case["labels"]
+    with np.errstate(all="ignore"):
+        wanted = -_one_hot(logits, labels) / special.softmax(logits, axis=1)
+    seen = np.isfinite(wanted) & np.isfinite(got)
+    return bool(seen.any()) and any(
+        np.allclose(got[seen], wanted[seen] / n, rtol=1e-5) for n in (1, len(labels))
+    )
+
+
 cross_entropy_gradient = Exercise(
     name="cross_entropy_gradient",
     oracle=_cross_entropy_by_autodiff,
@@ -150,9 +183,32 @@ cross_entropy_gradient = Exercise(
             variant=lambda z, y: (special.softmax(z, axis=1) - _one_hot(z, y)) / z.size,
         ),
         Mistake(
+            "It divides by the number of classes. The loss is a mean over samples.",
+            variant=lambda z, y: (special.softmax(z, axis=1) - _one_hot(z, y)) / z.shape[1],
+        ),
+        Mistake(
+            "For large logits an exponential overflows, and this is the gradient of the sum of "
+            "the losses. Their mean is asked for, at every size of the logits.",
+            variant=lambda z, y: _literal_softmax(z) - _one_hot(z, y),
+        ),
+        Mistake(
+            "It subtracts 1 in whole columns; each row has one right class.",
+            variant=_minus_one_in_columns,
+        ),
+        Mistake(
+            "This is the derivative with respect to the probability; "
+            "the softmax has not been differentiated yet.",
+            when=_is_derivative_by_probability,
+        ),
+        Mistake(
             "This is truth minus probability. The loss falls when the right logit rises, "
             "so that entry is negative.",
             variant=lambda z, y: (_one_hot(z, y) - special.softmax(z, axis=1)) / len(z),
+        ),
+        Mistake(
+            "This is truth minus probability, so every sign is wrong. "
+            "The mean over the samples is missing, too.",
+            variant=lambda z, y: _one_hot(z, y) - special.softmax(z, axis=1),
         ),
         Mistake(
             "The softmax runs over the samples. Each row is one sample.",
@@ -247,6 +303,30 @@ normalise_backward = Exercise(
             variant=_normalise_but(
                 lambda g, y, s: (g - g.shape[1] * _mean(g) - g.shape[1] * y * _mean(g * y)) / s
             ),
+        ),
+        Mistake(
+            "The term that comes from the variance is a sum over the row; "
+            "the 1/n in front of it is missing.",
+            variant=_normalise_but(
+                lambda g, y, s: (g - _mean(g) - g.shape[1] * y * _mean(g * y)) / s
+            ),
+        ),
+        Mistake(
+            "In the term that comes from the variance the mean is that of grad_output alone. "
+            "The sum of hint 3 has one more factor.",
+            variant=_normalise_but(lambda g, y, s: (g - _mean(g) - y * _mean(g)) / s),
+        ),
+        Mistake(
+            "In one place the centred row stands where the normalised one belongs.",
+            variant=_normalise_but(lambda g, y, s: (g - _mean(g) - s * y * _mean(g * y)) / s),
+        ),
+        Mistake(
+            "In two places the centred row stands where the normalised one belongs.",
+            variant=_normalise_but(lambda g, y, s: (g - _mean(g) - s**2 * y * _mean(g * y)) / s),
+        ),
+        Mistake(
+            "It divides by the variance of the row. The scale is its root.",
+            variant=_normalise_but(lambda g, y, s: (g - _mean(g) - y * _mean(g * y)) / s**2),
         ),
         Mistake(
             "Mean and variance run over the samples. Each row is normalised by itself.",

@@ -21,6 +21,9 @@ import numpy as np
 #: What stands in a stub before the learner writes anything.
 _PLACEHOLDERS = (None, ..., NotImplemented)
 
+#: How NumPy says that the factors of a product do not fit, right factor first.
+_UNFIT_PRODUCT = re.compile(r"matmul: .*\(size (\d+) is different from (\d+)\)")
+
 
 @dataclass(frozen=True, repr=False)
 class Result:
@@ -121,7 +124,8 @@ class Exercise:
     outputs : sequence of str
         Names of the results if there are several.
     edge_cases : sequence of mapping
-        Cases to try before the random ones.
+        Cases to try after the random ones: degenerate inputs say little about a mistake that
+        a random one shows as well.
     repeats : int
         Number of random cases.
     rtol, atol : float
@@ -178,7 +182,7 @@ class Exercise:
                 f"check.{self.name}(your_function), got {type(function).__name__}"
             )
         rng = np.random.default_rng(0)
-        cases = [*self.edge_cases, *(self.sample(rng) for _ in range(self.repeats))]
+        cases = [*(self.sample(rng) for _ in range(self.repeats)), *self.edge_cases]
         if (complaint := _signature_problem(function, cases[0])) is not None:
             return Result(False, complaint)
         trials = []
@@ -221,7 +225,7 @@ class Exercise:
             if all(self._explains(mistake, trial) for trial in wrong):
                 return mistake.diagnosis
         first = wrong[0]
-        return f"For {_described(first.case)} {first.problem}."
+        return f"For {_described(first.case)}, {first.problem}."
 
     def _explains(self, mistake: Mistake, trial: _Trial) -> bool:
         outcome = trial.outcome
@@ -429,9 +433,12 @@ def _unwritten(outcome: _Outcome) -> str | None:
 def _told(error: Exception | None) -> str:
     """Return an exception's name and the first line of what it says, without addresses."""
     message = re.sub(r" at 0x[0-9a-fA-F]+", "", str(error).strip().partition("\n")[0])
-    if len(message) > 120:
-        message = message[:117] + "..."
-    return f"{type(error).__name__}: {message}".rstrip(": .")
+    if (unfit := _UNFIT_PRODUCT.match(message)) is not None:
+        right, left = unfit.groups()
+        message = f"the inner sizes of a product, {left} and {right}, differ"
+    told = f"{type(error).__name__}: {message}".rstrip(": .")
+    # The decisive words of NumPy's messages stand at their end.
+    return told if len(told) <= 240 else told[:240].rstrip() + " ..."
 
 
 def _kind(value: Any) -> str:
@@ -447,7 +454,8 @@ def _kind(value: Any) -> str:
 
 def _described(case: Mapping[str, Any]) -> str:
     """Return the arguments of a case: shapes of arrays, values of numbers and strings."""
-    return ", ".join(f"{name} {_size(value)}".rstrip() for name, value in case.items())
+    *others, last = (f"{name} {_size(value)}".rstrip() for name, value in case.items())
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _size(value: Any) -> str:
@@ -458,5 +466,7 @@ def _size(value: Any) -> str:
     if isinstance(value, (int, float, np.number)):
         return f"= {value:.4g}"
     if isinstance(value, (list, tuple)):
-        return f"of {len(value)} parts"
+        pairs = all(isinstance(part, (list, tuple)) and len(part) == 2 for part in value)
+        part = "pair" if pairs else "part"
+        return f"({_kind(value)} of {len(value)} {part}{'' if len(value) == 1 else 's'})"
     return ""

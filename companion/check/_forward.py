@@ -64,6 +64,33 @@ def _literal_log_softmax(z: FloatArray) -> FloatArray:
     return np.asarray(np.log(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)))
 
 
+def _log_sum_exp(z: FloatArray) -> FloatArray:
+    return np.asarray(np.log(np.exp(z).sum(axis=1, keepdims=True)))
+
+
+def _is_floored(case: Mapping[str, Any], right: Any, got: Any) -> bool:
+    """Return whether small probabilities were raised before the logarithm, by any usual floor."""
+    finite = np.isfinite(got)
+    right, got = right[finite], got[finite]
+    floors = np.log([*10.0 ** -np.arange(4, 17), np.finfo(float).eps, 1e-300, np.finfo(float).tiny])
+    return bool((np.abs(got - right) > 1e-9).any()) and any(
+        np.allclose(got, raised(right, floor), rtol=1e-6, atol=1e-6)
+        for floor in floors
+        for raised in (np.logaddexp, np.maximum)
+    )
+
+
+def _overflows_where_logits_spread(case: Mapping[str, Any], right: Any, got: Any) -> bool:
+    """Return whether the rows that break are those with logits far above their middle or least."""
+    spread = case["z"] - case["z"].min(axis=1, keepdims=True)
+    broken = spread.max(axis=1) > 2.0 * np.log(np.finfo(float).max)
+    return bool(
+        broken.any()
+        and (~np.isfinite(got[broken])).any(axis=1).all()
+        and np.allclose(got[~broken], right[~broken])
+    )
+
+
 stable_log_softmax = Exercise(
     name="stable_log_softmax",
     oracle=lambda z: special.log_softmax(z, axis=1),
@@ -82,6 +109,19 @@ stable_log_softmax = Exercise(
             "It is right for small logits only: the softmax is stable, but its logarithm is taken "
             "after small probabilities have rounded to zero.",
             variant=lambda z: np.log(special.softmax(z, axis=1)),
+        ),
+        Mistake(
+            "It is right for small logits only: for others the sum of the exponentials overflows "
+            "or rounds to zero.",
+            variant=lambda z: z - _log_sum_exp(z),
+        ),
+        Mistake(
+            "A floor under the probability hides the infinity, and gives a wrong number instead.",
+            when=_is_floored,
+        ),
+        Mistake(
+            "The shift is undone on one side only.",
+            variant=lambda z: z - _log_sum_exp(z - z.max(axis=1, keepdims=True)),
         ),
         Mistake(
             "The sum runs over the samples. Each row needs its own.",
@@ -103,6 +143,11 @@ stable_log_softmax = Exercise(
         Mistake(
             "The logarithm of the sum is missing: the row is only shifted by its maximum.",
             variant=lambda z: z - z.max(axis=1, keepdims=True),
+        ),
+        Mistake(
+            "Another number than the maximum is subtracted, and an exponential still overflows. "
+            "Subtract the one that keeps every exponent at or below 0.",
+            when=_overflows_where_logits_spread,
         ),
     ],
     success="Every row is right, at logits of ten thousand too.",
@@ -140,6 +185,13 @@ def _same(z: FloatArray) -> FloatArray:
     return z
 
 
+def _bias_last(x: FloatArray, layers: Layers) -> FloatArray:
+    for depth, (weight, bias) in enumerate(layers, start=1):
+        z = x @ weight.T
+        x = (_relu(z) if depth < len(layers) else z) + bias
+    return x
+
+
 mlp_forward = Exercise(
     name="mlp_forward",
     oracle=_network_one_sample_at_a_time,
@@ -159,6 +211,24 @@ mlp_forward = Exercise(
             variant=lambda x, layers: _chain(
                 _relu(x), layers, [_relu] * (len(layers) - 1) + [_same]
             ),
+        ),
+        Mistake(
+            "ReLU follows the first layer only. It belongs between every two layers.",
+            variant=lambda x, layers: _chain(
+                x,
+                layers,
+                [_relu if k == 0 < len(layers) - 1 else _same for k in range(len(layers))],
+            ),
+        ),
+        Mistake(
+            "Python's max compares whole arrays. ReLU takes the maximum entry by entry.",
+            variant=lambda x, layers: _chain(
+                x, layers, [lambda z: max(z, 0)] * (len(layers) - 1) + [_same]
+            ),
+        ),
+        Mistake(
+            "The bias is added after ReLU. It belongs to the pre-activation.",
+            variant=_bias_last,
         ),
         Mistake(
             "The biases are missing.",

@@ -132,6 +132,19 @@ def one_maximum(logits, labels):
     return literal(logits - logits.max(), labels)
 
 
+def in_columns(logits, labels):
+    p = special.softmax(logits, axis=1)
+    p[:, labels] -= 1
+    return p / len(logits)
+
+
+def by_probability(logits, labels):
+    p, rows = special.softmax(logits, axis=1), np.arange(len(labels))
+    grad = np.zeros_like(p)
+    grad[rows, labels] = -1 / (p[rows, labels] + 1e-12)
+    return grad
+
+
 WRONG = [
     (check.linear_backward, lambda g, x, w: (g @ w, x.T @ g, g.sum(axis=0)), "layout of weight"),
     (check.linear_backward, lambda g, x, w: (g @ w.T, g.T @ x, g.sum(axis=0)), "does not fit"),
@@ -154,11 +167,18 @@ WRONG = [
     (check.linear_backward, lambda g, x, w: (g @ w, g.T @ x, g), "one row for each sample"),
     (check.linear_backward, lambda g, x, w: (g @ w, g.T @ x, g.sum(axis=1)), "over the samples"),
     (check.linear_backward, lambda g, x, w: (g.T @ x, g.sum(axis=0), g @ w), "another order"),
+    (check.linear_backward, lambda g, x, w: [g.T @ x, g @ w, g.sum(axis=0)], "another order"),
+    (
+        check.linear_backward,
+        lambda g, x, w: (g @ w / len(x), g.T @ x / len(x), g.mean(axis=0)),
+        "All three gradients",
+    ),
     (check.linear_backward, lambda g, x, w: (g @ w, g.T @ x), "3 values"),
+    (check.linear_backward, lambda g, x, w: (x @ w, g.T @ x, g.sum(axis=0)), "inner sizes"),
     (
         check.linear_backward,
         lambda g, x, w: (g @ w, g.T @ x, g.sum(axis=0, keepdims=True)),
-        "shape (1, 1) where (1,)",
+        "grad_bias has shape (1, ",
     ),
     (check.linear_backward, lambda g, x, w: (-(g @ w), g.T @ x, g.sum(axis=0)), "wrong sign"),
     (check.linear_backward, lambda g, x, w: g @ w, "3 values"),
@@ -195,6 +215,24 @@ WRONG = [
         lambda z, y: (special.softmax(z, axis=1) - y[:, None]) / len(z),
         "as a number",
     ),
+    (check.cross_entropy_gradient, in_columns, "whole columns"),
+    (
+        check.cross_entropy_gradient,
+        lambda z, y: cross_entropy_gradient(z, y) * len(z) / z.shape[1],
+        "number of classes",
+    ),
+    (
+        check.cross_entropy_gradient,
+        lambda z, y: -cross_entropy_gradient(z, y) * len(z),
+        "every sign is wrong",
+    ),
+    (check.cross_entropy_gradient, lambda z, y: literal(z, y) * len(z), "sum of the losses"),
+    (
+        check.cross_entropy_gradient,
+        lambda z, y: -one_hot(z, y) / special.softmax(z, axis=1) / len(z),
+        "with respect to the probability",
+    ),
+    (check.cross_entropy_gradient, by_probability, "with respect to the probability"),
     (check.cross_entropy_gradient, changed_in_place, "in place"),
     (check.cross_entropy_gradient, lambda z, y: network.cross_entropy(z, y), "has shape () where"),
     (check.normalise_backward, lambda g, x: g / scale(x), "treated as constants"),
@@ -254,6 +292,33 @@ WRONG = [
             / scale(x, ddof=1)
         ),
         "divides by n - 1",
+    ),
+    (
+        check.normalise_backward,
+        lambda g, x: (g - mean(g) - normalise(x) * mean(g)) / scale(x),
+        "grad_output alone",
+    ),
+    (
+        check.normalise_backward,
+        lambda g, x: (g - mean(g) - (x - mean(x)) * mean(g * normalise(x))) / scale(x),
+        "In one place",
+    ),
+    (
+        check.normalise_backward,
+        lambda g, x: (g - mean(g) - (x - mean(x)) * mean(g * (x - mean(x)))) / scale(x),
+        "In two places",
+    ),
+    (
+        check.normalise_backward,
+        lambda g, x: (
+            (g - mean(g) - normalise(x) * (g * normalise(x)).sum(axis=1, keepdims=True)) / scale(x)
+        ),
+        "sum over the row",
+    ),
+    (
+        check.normalise_backward,
+        lambda g, x: normalise_backward(g, x) / scale(x),
+        "divides by the variance",
     ),
     (check.normalise_backward, lambda g, x: normalise(x), "off by"),
     (check.normalise_backward, lambda g, x: normalise_backward(x, g), "off by"),

@@ -3,6 +3,7 @@
 import functools
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ def with_one_wrong(z: np.ndarray) -> np.ndarray:
     return z
 
 
-CASE = r"For x of shape \(\d, \d\), weight of shape \(\d, \d\) "
+CASE = r"For x of shape \(\d, \d\) and weight of shape \(\d, \d\), "
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,9 @@ CASE = r"For x of shape \(\d, \d\), weight of shape \(\d, \d\) "
         (raises(ValueError()), CASE + "your function raises ValueError.$"),
         (raises(ValueError("first\nsecond")), "raises ValueError: first.$"),
         (raises(ValueError("<f at 0x7f12ab>")), "raises ValueError: <f>.$"),
-        (raises(ValueError("a" * 200)), r"raises ValueError: a{117}\.$"),
+        (raises(ValueError("a" * 200)), r"raises ValueError: a{200}\.$"),
+        (raises(ValueError("a" * 400)), r"raises ValueError: a{228} \.\.\.\.$"),
+        (raises(ValueError("wait...")), r"raises ValueError: wait\.$"),
         (changed(lambda z: z.T.copy()), CASE + r"the result has shape .* it is the transpose\.$"),
         (changed(lambda z: z[0]), CASE + r"the result has shape \(\d,\) where \(\d, \d\) is exp"),
         (changed(lambda z: z[:, :1]), CASE + r"the result has shape \(\d, 1\) where \(\d, \d\)"),
@@ -258,26 +261,57 @@ def test_an_interrupt_is_not_an_answer() -> None:
         linear(interrupted)
 
 
-def test_edge_cases_come_first_and_are_described() -> None:
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([(1, 2), [3, 4]], "layers (a list of 2 pairs)"),
+        ([(1, 2)], "layers (a list of 1 pair)"),
+        ((1, 2, 3), "layers (a tuple of 3 parts)"),
+    ],
+)
+def test_a_case_is_described_by_shapes_and_values(layers: Any, words: str) -> None:
+    """Oracle: the sentence as it should read."""
     exercise = Exercise(
         name="softmax",
-        oracle=lambda z, rate, mode, parts, rng: np.array([1.0, 0.0]),
-        sample=lambda rng: {"z": rng.normal(size=3), "rate": 1, "mode": "", "parts": 0, "rng": rng},
-        edge_cases=[
-            {
-                "z": np.array([1e4, 0.0]),
-                "rate": 0.12345678,
-                "mode": "train",
-                "parts": [1, 2],
-                "rng": np.random.default_rng(0),
-            }
-        ],
-        repeats=0,
+        oracle=lambda z, rate, mode, layers, rng: np.array([1.0, 0.0]),
+        sample=lambda rng: {
+            "z": np.array([1e4, 0.0]),
+            "rate": 0.12345678,
+            "mode": "train",
+            "layers": layers,
+            "rng": rng,
+        },
     )
-    assert exercise(lambda z, rate, mode, parts, rng: np.exp(z) / np.exp(z).sum()).message == (
-        "For z of shape (2,), rate = 0.1235, mode = 'train', parts of 2 parts, rng "
+    assert exercise(lambda z, rate, mode, layers, rng: np.exp(z) / np.exp(z).sum()).message == (
+        f"For z of shape (2,), rate = 0.1235, mode = 'train', {words} and rng, "
         "the result holds NaN or infinity where the right one is finite."
     )
+
+
+def test_a_random_case_is_reported_before_an_edge_case() -> None:
+    """Oracle: answers wrong everywhere, and wrong in the edge case alone."""
+    exercise = replace(linear, edge_cases=[{"x": np.array([[3.0]]), "weight": np.eye(1)}])
+    with pytest.raises(AssertionError, match=CASE):
+        raise AssertionError(exercise(changed(lambda z: z[0])).message)
+    edge_only = exercise(lambda x, w: 2 * x @ w.T if x.size == 1 else x @ w.T).message
+    assert edge_only.startswith("For x of shape (1, 1) and weight of shape (1, 1), the result is")
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "message"),
+    [
+        ((2, 5), (6, 3), "ValueError: the inner sizes of a product, 5 and 6, differ"),
+        ((5,), (6, 3), "ValueError: the inner sizes of a product, 5 and 6, differ"),
+        ((7, 2, 5), (6,), "ValueError: the inner sizes of a product, 5 and 6, differ"),
+    ],
+)
+def test_factors_that_do_not_fit_are_told_by_their_sizes(
+    left: tuple[int, ...], right: tuple[int, ...], message: str
+) -> None:
+    """Oracle: the shapes of the two factors, and the message of the installed NumPy."""
+    exercise = Exercise(name="f", oracle=lambda x: x, sample=lambda rng: {"x": 1.5})
+    result = exercise(lambda x: np.ones(left) @ np.ones(right))
+    assert result.message == f"For x = 1.5, your function raises {message}."
 
 
 # Several results, and results that are no arrays
@@ -346,7 +380,7 @@ def test_results_of_every_kind(
     result = returning(expected, outputs=outputs)(lambda x: answer)
     assert bool(result) == (complaint is None), result
     if complaint is not None:
-        assert result.message.startswith("For x = 1.5 ")
+        assert result.message.startswith("For x = 1.5, ")
         assert complaint in result.message
 
 

@@ -45,6 +45,11 @@ def test_right_answers_pass(exercise: Exercise, solution: Callable[..., Any]) ->
     assert exercise(solution), exercise(solution).message
 
 
+def shifted_by(centre, z):
+    z = z - centre(z, axis=1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+
 def relu(z):
     return np.maximum(z, 0)
 
@@ -87,11 +92,55 @@ WRONG = [
     ),
     (check.stable_log_softmax, lambda z: special.softmax(z, axis=1), "logarithm"),
     (check.stable_log_softmax, lambda z: z - z.max(axis=1, keepdims=True), "only shifted"),
+    (
+        check.stable_log_softmax,
+        lambda z: z - np.log(np.exp(z).sum(axis=1, keepdims=True)),
+        "sum of the exponentials",
+    ),
+    (check.stable_log_softmax, lambda z: np.log(special.softmax(z, axis=1) + 1e-12), "A floor"),
+    (
+        check.stable_log_softmax,
+        lambda z: np.log(np.clip(special.softmax(z, axis=1), 1e-15, 1)),
+        "A floor",
+    ),
+    (
+        check.stable_log_softmax,
+        lambda z: np.log(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True) + 1e-9),
+        "A floor",
+    ),
+    (check.stable_log_softmax, lambda z: shifted_by(np.mean, z), "at or below 0"),
+    (check.stable_log_softmax, lambda z: shifted_by(np.min, z), "at or below 0"),
+    (
+        check.stable_log_softmax,
+        lambda z: z - np.log(np.exp(z - z.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True)),
+        "one side only",
+    ),
     (check.stable_log_softmax, lambda z: -special.log_softmax(z, axis=1), "wrong sign"),
     (
         check.mlp_forward,
         _wrong_network(lambda x, w, b, depth, last: relu(x @ w.T + b)),
         "last layer has no activation",
+    ),
+    (
+        check.mlp_forward,
+        _wrong_network(
+            lambda x, w, b, depth, last: (relu(x @ w.T) if depth < last else x @ w.T) + b
+        ),
+        "after ReLU",
+    ),
+    (
+        check.mlp_forward,
+        _wrong_network(
+            lambda x, w, b, depth, last: relu(x @ w.T + b) if depth == 1 < last else x @ w.T + b
+        ),
+        "first layer only",
+    ),
+    (
+        check.mlp_forward,
+        _wrong_network(
+            lambda x, w, b, depth, last: max(x @ w.T + b, 0) if depth < last else x @ w.T + b
+        ),
+        "entry by entry",
     ),
     (check.mlp_forward, _wrong_network(lambda x, w, b, depth, last: x @ w.T + b), "collapse"),
     (
