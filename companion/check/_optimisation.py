@@ -75,6 +75,13 @@ momentum_step = Exercise(
             ),
         ),
         Mistake(
+            "momentum multiplies the gradient: it belongs to the old velocity.",
+            variant=lambda w, velocity, gradient, lr, momentum: (
+                w - lr * (velocity + momentum * gradient),
+                velocity + momentum * gradient,
+            ),
+        ),
+        Mistake(
             "w moves up the gradient: a step downhill subtracts.",
             variant=lambda w, velocity, gradient, lr, momentum: (
                 w + lr * (momentum * velocity + gradient),
@@ -191,14 +198,22 @@ def _adamw(
         gradient = gradient + weight_decay * w
     if wrong == "betas":
         beta1, beta2 = beta2, beta1
-    m = beta1 * m + (1 - beta1) * gradient
-    v = beta2 * v + (1 - beta2) * (np.abs(gradient) if wrong == "square" else gradient**2)
+    new1, new2 = (1.0, 1.0) if wrong == "sums" else (1 - beta1, 1 - beta2)
+    m = beta1 * m + new1 * gradient
+    v = beta2 * v + new2 * (np.abs(gradient) if wrong == "square" else gradient**2)
     clock = {"early": t - 1, "late": t + 1}.get(wrong, t)
     m_hat, v_hat = m / (1 - beta1**clock), v / (1 - beta2**clock)
     if wrong == "uncorrected":
         m_hat, v_hat = m, v
     denominator = np.sqrt(v_hat + eps) if wrong == "inside" else np.sqrt(v_hat) + eps
-    decay = {"coupled": 0.0, "none": 0.0, "unscaled": weight_decay}.get(wrong, lr * weight_decay)
+    if wrong == "no root":
+        denominator = v_hat + eps
+    decay = {
+        "coupled": 0.0,
+        "none": 0.0,
+        "unscaled": weight_decay,
+        "growth": -lr * weight_decay,
+    }.get(wrong, lr * weight_decay)
     if wrong == "after":
         w = (1 - decay) * (w - lr * m_hat / denominator)
     else:
@@ -254,6 +269,13 @@ adamw_step = Exercise(
             "The decay acts on w after the step: it should shrink the old w, not the step.", "after"
         ),
         _adamw_mistake("v should average the square of the gradient.", "square"),
+        _adamw_mistake(
+            "m and v are sums: the new gradient enters m with the weight 1 - beta1, and its square "
+            "enters v with the weight 1 - beta2.",
+            "sums",
+        ),
+        _adamw_mistake("The step divides by v itself: it should divide by its root.", "no root"),
+        _adamw_mistake("The weight decay makes w grow: it should shrink w.", "growth"),
     ],
     success="Averages, corrections and decoupled decay follow the rule.",
 )
@@ -283,10 +305,10 @@ def _schedule_case(rng: np.random.Generator) -> Case:
 def _rate(step: int, lr: float, warmup: int, total: int, *, wrong: str) -> float:
     """Return what a function with one typical mistake returns."""
     if wrong != "no warm-up" and (step < warmup or (wrong == "boundary" and step == warmup)):
-        return lr * (step if wrong == "zero" else step + 1) / warmup
+        return lr * (step if wrong == "zero" else step + 1) / (warmup + (wrong == "ramp"))
     start = 0 if wrong in ("clock", "no warm-up") else warmup
     length = total if wrong in ("length", "clock", "no warm-up") else total - warmup
-    progress = (step - start) / length
+    progress = (step - start + (wrong == "early")) / length
     if wrong != "end":
         progress = min(progress, 1.0)
     if wrong == "linear":
@@ -294,7 +316,8 @@ def _rate(step: int, lr: float, warmup: int, total: int, *, wrong: str) -> float
     if wrong == "quarter":
         return lr * math.cos(math.pi / 2 * progress)
     angle = progress if wrong == "radians" else math.pi * progress
-    return lr * (1.0 if wrong == "half" else 0.5) * (1 + math.cos(angle))
+    wave = -math.cos(angle) if wrong == "minus" else math.cos(angle)
+    return lr * (1.0 if wrong == "half" else 0.5) * (1 + wave)
 
 
 def _schedule_mistake(diagnosis: str, wrong: str) -> Mistake:
@@ -342,6 +365,17 @@ warmup_cosine = Exercise(
             "quarter",
         ),
         _schedule_mistake("After the warm-up the rate falls in a straight line.", "linear"),
+        _schedule_mistake(
+            "The warm-up never reaches the full rate: at its last step the rate should be lr.",
+            "ramp",
+        ),
+        _schedule_mistake(
+            "After the warm-up the rate rises from zero: the cosine has the wrong sign.", "minus"
+        ),
+        _schedule_mistake(
+            "The cosine runs one step early: at step warmup_steps the rate should still be lr.",
+            "early",
+        ),
     ],
     success="Warm-up, cosine and what comes after are right.",
 )

@@ -76,6 +76,18 @@ error_preserving_std = Exercise(
             "to undo it.",
             variant=lambda slopes, fan_out: np.sqrt(fan_out * np.mean(slopes**2)),
         ),
+        Mistake(
+            "This is He's formula, which is for ReLU only. Use the slopes you are given.",
+            variant=lambda slopes, fan_out: np.sqrt(2.0 / fan_out),
+        ),
+        Mistake(
+            "The largest slope stands where the mean of the squared slopes belongs.",
+            variant=lambda slopes, fan_out: 1 / (np.sqrt(fan_out) * np.max(slopes)),
+        ),
+        Mistake(
+            "The spread of the slopes is used. Their mean square counts, with nothing subtracted.",
+            variant=lambda slopes, fan_out: 1 / (np.sqrt(fan_out) * np.std(slopes)),
+        ),
     ],
     success="With this standard deviation the error term keeps its mean square.",
 )
@@ -113,6 +125,11 @@ def _signed_qr(draws: FloatArray) -> FloatArray:
 def _sign_of_all(draws: FloatArray) -> FloatArray:
     q, r = np.linalg.qr(draws)
     return np.asarray(q * np.sign(r[0, 0]))
+
+
+def _times_diagonal(draws: FloatArray) -> FloatArray:
+    q, r = np.linalg.qr(draws)
+    return np.asarray(q * np.diag(r))
 
 
 def _polar(draws: FloatArray) -> FloatArray:
@@ -154,6 +171,10 @@ orthogonal_from = Exercise(
             "One sign is used for all columns. Each column has its own, from its own entry of the "
             "diagonal of R.",
             variant=_tall(_sign_of_all),
+        ),
+        Mistake(
+            "The columns of Q are multiplied by the diagonal of R. Only its signs belong there.",
+            variant=_tall(_times_diagonal),
         ),
         Mistake(
             "It works for tall and square matrices only. A wide one has more columns than can be "
@@ -285,6 +306,14 @@ gradient_ratio = Exercise(
         Mistake(
             "This compares the weights themselves; their gradients are asked for.",
             variant=_of_the_weights,
+        ),
+        Mistake(
+            "This is the logarithm of the ratio; the ratio itself is asked for.",
+            variant=lambda *case: np.log10(_ratio(_matrices)(*case)),
+        ),
+        Mistake(
+            "This begins at the second weight matrix; the first is asked for.",
+            variant=_ratio(lambda gradients: _matrices(gradients)[1:]),
         ),
     ],
     success="The ratio agrees with finite differences of the loss.",

@@ -135,6 +135,11 @@ def averages(w, velocity, gradient, lr, momentum):
     return w - lr * velocity, velocity
 
 
+def momentum_on_the_gradient(w, velocity, gradient, lr, momentum):
+    velocity = velocity + momentum * gradient
+    return w - lr * velocity, velocity
+
+
 def climbs(w, velocity, gradient, lr, momentum):
     velocity = momentum * velocity + gradient
     return w + lr * velocity, velocity
@@ -223,6 +228,35 @@ def averages_absolute_values(w, m, v, gradient, t, lr, beta1, beta2, eps, weight
     return (1 - lr * weight_decay) * w - lr * step, m, v
 
 
+def sums_instead_of_averages(w, m, v, gradient, t, lr, beta1, beta2, eps, weight_decay):
+    m, v = beta1 * m + gradient, beta2 * v + gradient**2
+    step = m / (1 - beta1**t) / (np.sqrt(v / (1 - beta2**t)) + eps)
+    return (1 - lr * weight_decay) * w - lr * step, m, v
+
+
+def forgets_the_root(w, m, v, gradient, t, lr, beta1, beta2, eps, weight_decay):
+    m = beta1 * m + (1 - beta1) * gradient
+    v = beta2 * v + (1 - beta2) * gradient**2
+    step = m / (1 - beta1**t) / (v / (1 - beta2**t) + eps)
+    return (1 - lr * weight_decay) * w - lr * step, m, v
+
+
+def grows(w, m, v, gradient, t, lr, beta1, beta2, eps, weight_decay):
+    return adamw_step(w, m, v, gradient, t, lr, beta1, beta2, eps, -weight_decay)
+
+
+def never_reaches_the_top(step, lr, warmup_steps, total_steps):
+    if step < warmup_steps:
+        return lr * (step + 1) / (warmup_steps + 1)
+    return warmup_cosine(step, lr, warmup_steps, total_steps)
+
+
+def one_step_early(step, lr, warmup_steps, total_steps):
+    if step < warmup_steps:
+        return lr * (step + 1) / warmup_steps
+    return warmup_cosine(step + 1, lr, warmup_steps, total_steps)
+
+
 def starts_at_zero(step, lr, warmup_steps, total_steps):
     if step < warmup_steps:
         return lr * step / warmup_steps
@@ -269,6 +303,7 @@ WRONG = [
     (check.momentum_step, velocity_holds_the_rate, "inside the velocity"),
     (check.momentum_step, moves_by_the_old_velocity, "old velocity"),
     (check.momentum_step, averages, "not an average"),
+    (check.momentum_step, momentum_on_the_gradient, "belongs to the old velocity"),
     (check.momentum_step, climbs, "up the gradient"),
     (check.momentum_step, points_downhill, "opposite sign"),
     (check.momentum_step, ignores_the_velocity, "gradient alone"),
@@ -287,6 +322,12 @@ WRONG = [
     (check.adamw_step, decay_without_rate, "not scaled by the learning rate"),
     (check.adamw_step, decays_afterwards, "after the step"),
     (check.adamw_step, averages_absolute_values, "the square of the gradient"),
+    (check.adamw_step, sums_instead_of_averages, "m and v are sums"),
+    (check.adamw_step, forgets_the_root, "divides by v itself"),
+    (check.adamw_step, grows, "makes w grow"),
+    (check.warmup_cosine, never_reaches_the_top, "never reaches the full rate"),
+    (check.warmup_cosine, one_step_early, "one step early"),
+    (check.warmup_cosine, _after_warm_up(lambda p: (1 - math.cos(math.pi * p)) / 2), "wrong sign"),
     (check.warmup_cosine, starts_at_zero, "starts from zero"),
     (check.warmup_cosine, rises_again, "rises again"),
     (check.warmup_cosine, falls_too_slowly, "takes too long"),

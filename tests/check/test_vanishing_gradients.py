@@ -156,7 +156,8 @@ WRONG = [
     (check.error_preserving_std, lambda s, m: np.sqrt((s**2).mean() / m), "small ones"),
     (check.error_preserving_std, lambda s, m: 1 / preserving_std(s, m), "undo"),
     (check.error_preserving_std, lambda s, m: preserving_std(s, m) * np.ones(m), "shape"),
-    (check.error_preserving_std, lambda s, m: np.sqrt(2 / m), "off by"),
+    (check.error_preserving_std, lambda s, m: np.sqrt(2 / m), "He's formula"),
+    (check.error_preserving_std, lambda s, m: 1 / (np.sqrt(m) * s.max()), "largest slope"),
     (check.orthogonal_from, unfixed, "signs are not fixed"),
     (check.orthogonal_from, columns_only, "tall and square"),
     (check.orthogonal_from, polar, "polar"),
@@ -180,7 +181,7 @@ WRONG = [
     (check.gradient_ratio, measured_by(lambda g: np.linalg.norm(g, 2)), "spectral"),
     (check.gradient_ratio, of_all_parameters, "weights themselves"),
     (check.gradient_ratio, forgot_backward, "IndexError"),
-    (check.gradient_ratio, lambda *a: np.log10(ratio(*a)), "off by"),
+    (check.gradient_ratio, lambda *a: np.log10(ratio(*a)), "logarithm"),
 ]
 
 
