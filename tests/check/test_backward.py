@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy import special
 
 from companion import check, network
 from companion.check import Exercise
+from tests.check.oracles import reseeded
 
 
 def linear_backward(grad_output, x, weight):
@@ -96,16 +96,6 @@ RIGHT = [
 ]
 
 
-class Reseeded:
-    """A sample function that sees other random numbers than the check's own."""
-
-    def __init__(self, sample: Callable[..., Any], seed: int) -> None:
-        self.sample, self.rng = sample, np.random.default_rng(seed)
-
-    def __call__(self, rng: np.random.Generator) -> Any:
-        return self.sample(self.rng)
-
-
 @pytest.mark.parametrize(("exercise", "solution"), RIGHT)
 @pytest.mark.parametrize("seed", [None, 1, 2, 3])
 def test_right_answers_pass(
@@ -113,7 +103,7 @@ def test_right_answers_pass(
 ) -> None:
     """Oracle: answers written out by hand, or the package's layers, on several sets of cases."""
     if seed is not None:
-        exercise = replace(exercise, sample=Reseeded(exercise.sample, seed))
+        exercise = reseeded(exercise, seed)
     result = exercise(solution)
     assert result, result.message
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from companion import check, network
 from companion.check import Exercise
 from companion.network import initialisers
+from tests.check.oracles import reseeded
 
 
 def preserving_std(slopes, fan_out):
@@ -73,16 +73,6 @@ RIGHT = [
 ]
 
 
-class Reseeded:
-    """A sample function that sees other random numbers than the check's own."""
-
-    def __init__(self, sample: Callable[..., Any], seed: int) -> None:
-        self.sample, self.rng = sample, np.random.default_rng(seed)
-
-    def __call__(self, rng: np.random.Generator) -> Any:
-        return self.sample(self.rng)
-
-
 @pytest.mark.parametrize(("exercise", "solution"), RIGHT)
 @pytest.mark.parametrize("seed", [None, 1, 2])
 def test_right_answers_pass(
@@ -90,7 +80,7 @@ def test_right_answers_pass(
 ) -> None:
     """Oracle: answers written out by hand in two ways, on several sets of cases."""
     if seed is not None:
-        exercise = replace(exercise, sample=Reseeded(exercise.sample, seed))
+        exercise = reseeded(exercise, seed)
     result = exercise(solution)
     assert result, result.message
 
