@@ -9,9 +9,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from companion._validation import FloatArray, IntArray, Seed, choice, float_dtype, generator, real
+from companion._validation import (
+    FloatArray,
+    IntArray,
+    Seed,
+    choice,
+    float_array,
+    float_dtype,
+    generator,
+    integer,
+    real,
+)
+
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -137,3 +149,191 @@ def _mnist() -> tuple[FloatArray, IntArray, tuple[int, int]]:
 
     bunch = fetch_openml("mnist_784", version=1, as_frame=False, parser="liac-arff")
     return np.asarray(bunch.data) / 255.0, bunch.target.astype(np.int64), (28, 28)
+
+
+def load_photo(
+    name: str = "china", *, grey: bool = True, factor: int = 1, dtype: DTypeLike = np.float64
+) -> FloatArray:
+    """Return one of the two photographs that come with scikit-learn.
+
+    Parameters
+    ----------
+    name : {'china', 'flower'}
+        A Chinese temple, or a dahlia.
+    grey : bool, default True
+        Whether to weigh red, green and blue into one brightness, with the
+        weights of ITU-R BT.601 (0.299, 0.587, 0.114).
+    factor : int, default 1
+        Averages blocks of `factor` x `factor` pixels into one. Rows and columns
+        that fill no block are cut off.
+    dtype : float64 or float32
+        Of the pixels, which are scaled to the interval [0, 1].
+
+    Returns
+    -------
+    ndarray, shape (427 // factor, 640 // factor) or (3, 427 // factor, 640 // factor)
+        The second shape holds red, green and blue, when `grey` is false.
+
+    Raises
+    ------
+    ValueError
+        If `name` is unknown, or `factor` is below 1 or above 427.
+
+    Examples
+    --------
+    >>> load_photo("china").shape
+    (427, 640)
+    >>> load_photo("flower", grey=False, factor=4).shape
+    (3, 106, 160)
+    """
+    choice("name", name, ("china", "flower"))
+    side = integer("factor", factor)
+    kind = float_dtype("dtype", dtype)
+    from sklearn.datasets import load_sample_image
+
+    pixels = load_sample_image(f"{name}.jpg").transpose(2, 0, 1) / 255.0
+    height, width = (length // side for length in pixels.shape[1:])
+    if height < 1:
+        raise ValueError(f"factor must be at most {pixels.shape[1]}, got {side}")
+    blocks = pixels[:, : height * side, : width * side].reshape(3, height, side, width, side)
+    photo = blocks.mean(axis=(2, 4))
+    if grey:
+        photo = np.tensordot([0.299, 0.587, 0.114], photo, axes=1)
+    return np.asarray(photo, dtype=kind)
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Ratings of which only a part is known, with the truth that a real data set never has.
+
+    Attributes
+    ----------
+    values : ndarray, shape (users, items)
+        What each user would say of each item: the truth plus noise. Only the entries that a
+        mask names count as known.
+    truth : ndarray, shape (users, items)
+        What the ratings would be without noise.
+    train, val, test : ndarray of bool, shape (users, items)
+        Which entries are known for which purpose. No entry is in two of them.
+    """
+
+    values: FloatArray
+    truth: FloatArray
+    train: BoolArray
+    val: BoolArray
+    test: BoolArray
+
+    def __repr__(self) -> str:
+        """Return the sizes."""
+        counts = ", ".join(
+            f"{part}={getattr(self, part).sum()}" for part in ("train", "val", "test")
+        )
+        return f"Ratings(users={self.values.shape[0]}, items={self.values.shape[1]}, {counts})"
+
+
+def make_ratings(
+    users: int, items: int, *, rank: int, observed: float, noise: float, rng: Seed
+) -> Ratings:
+    """Return ratings whose deviation from the mean has a known rank.
+
+    Each of `rank` hidden tastes gives every user and every item a number; a rating is 3 plus
+    the sum of the products, scaled to variance 1, plus Gaussian noise. Which
+    entries are known is decided by chance, the same for all: in real data it is not.
+
+    Parameters
+    ----------
+    users, items : int
+        Shape of the matrix.
+    rank : int
+        Rank of the truth without its mean, at most the smaller of the two sizes.
+    observed : float in (0, 1]
+        Share of all entries that is known: 70 % of these for training, 15 % for
+        validation and 15 % for testing.
+    noise : float
+        Standard deviation of the noise, in units of the ratings; may be 0.
+    rng : Generator or int
+        Source of randomness, or a seed for one.
+
+    Returns
+    -------
+    Ratings
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> make_ratings(50, 40, rank=3, observed=0.5, noise=0.2, rng=0)
+    Ratings(users=50, items=40, train=700, val=150, test=150)
+    """
+    shape = (integer("users", users), integer("items", items))
+    if integer("rank", rank) > min(shape):
+        raise ValueError(f"rank must be at most min(users, items) = {min(shape)}, got {rank}")
+    share = real("observed", observed, minimum=0.0, maximum=1.0, open_minimum=True)
+    spread = real("noise", noise, minimum=0.0)
+    random = generator("rng", rng)
+    tastes, traits = random.normal(size=(shape[0], rank)), random.normal(size=(shape[1], rank))
+    truth = 3.0 + tastes @ traits.T / np.sqrt(rank)
+    values = truth + spread * random.normal(size=shape)
+    known = random.permutation(truth.size)[: round(share * truth.size)]
+    first, second = round(0.7 * known.size), round(0.85 * known.size)
+    masks = []
+    for part in np.split(known, [first, second]):
+        mask = np.zeros(truth.size, dtype=np.bool_)
+        mask[part] = True
+        masks.append(mask.reshape(shape))
+    return Ratings(values, truth, *masks)
+
+
+def place_on_canvas(images: ArrayLike, size: int, *, offsets: ArrayLike) -> FloatArray:
+    """Return images on larger empty canvases, each at a place of its own.
+
+    Parameters
+    ----------
+    images : array_like, shape (N, height, width)
+        The images.
+    size : int
+        Height and width of a canvas.
+    offsets : array_like of int, shape (N, 2) or (2,)
+        Row and column of each image's upper left corner, or one place for all.
+
+    Returns
+    -------
+    ndarray, shape (N, size, size)
+        Zero where there is no image.
+
+    Raises
+    ------
+    ValueError
+        If a shape is wrong or an image would stand over the edge.
+    TypeError
+        If `offsets` does not hold integers.
+
+    Examples
+    --------
+    >>> place_on_canvas(np.ones((1, 2, 2)), 3, offsets=[0, 1])[0]
+    array([[0., 1., 1.],
+           [0., 1., 1.],
+           [0., 0., 0.]])
+    """
+    array = float_array("images", images, ndim=3)
+    side = integer("size", size)
+    places = np.asarray(offsets)
+    if places.dtype.kind not in "iu":
+        raise TypeError(f"offsets must hold integers, got dtype {places.dtype}")
+    if places.shape not in ((2,), (len(array), 2)):
+        raise ValueError(f"offsets must have shape (2,) or ({len(array)}, 2), got {places.shape}")
+    room = side - np.array(array.shape[1:])
+    if (places < 0).any() or (places > room).any():
+        raise ValueError(
+            f"offsets must keep images of {array.shape[1:]} inside the canvas, so lie in "
+            f"0..{room[0]} and 0..{room[1]}, got values from {places.min()} to {places.max()}"
+        )
+    places = np.broadcast_to(places, (len(array), 2))
+    canvas = np.zeros((len(array), side, side), dtype=array.dtype)
+    rows = places[:, 0, None] + np.arange(array.shape[1])
+    columns = places[:, 1, None] + np.arange(array.shape[2])
+    canvas[np.arange(len(array))[:, None, None], rows[:, :, None], columns[:, None, :]] = array
+    return canvas

@@ -197,3 +197,162 @@ def test_splits_are_drawn_from_32_bits(monkeypatch):
     assert len(states) == len(set(states)) == 40
     assert 2**31 < max(states) < 2**32
     assert min(states) < 2**31
+
+
+# --- Photographs ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["china", "flower"])
+def test_a_photo_is_scikit_learns_in_channels_first(name):
+    """Oracle: sklearn.datasets.load_sample_image, divided by 255."""
+    theirs = sklearn.datasets.load_sample_image(f"{name}.jpg") / 255.0
+    ours = data.load_photo(name, grey=False)
+    assert ours.shape == (3, 427, 640)
+    for channel in range(3):
+        assert np.array_equal(ours[channel], theirs[:, :, channel])
+
+
+def test_grey_is_the_weighted_brightness():
+    """Oracle: the weights of ITU-R BT.601, pixel by pixel; they add up to 1, so white stays 1."""
+    red, green, blue = data.load_photo("flower", grey=False)
+    grey = data.load_photo("flower")
+    np.testing.assert_allclose(grey, 0.299 * red + 0.587 * green + 0.114 * blue, atol=1e-14)
+    assert grey.min() >= 0.0
+    assert grey.max() <= 1.0
+
+
+@pytest.mark.parametrize("factor", [2, 7, 427])
+def test_blocks_are_averaged_and_the_rest_cut_off(factor):
+    """Oracle: the mean of the first and of the last whole block."""
+    photo, small = data.load_photo("china"), data.load_photo("china", factor=factor)
+    rows, columns = 427 // factor, 640 // factor
+    assert small.shape == (rows, columns)
+    assert small[0, 0] == pytest.approx(photo[:factor, :factor].mean())
+    bottom, right = slice((rows - 1) * factor, rows * factor), slice((columns - 1) * factor, None)
+    last = photo[bottom, right][:, :factor]
+    assert small[-1, -1] == pytest.approx(last.mean())
+
+
+def test_a_photo_takes_the_type_asked_for():
+    """Oracle: float32, and float64 by default."""
+    assert data.load_photo(factor=50, dtype=np.float32).dtype == np.float32
+    assert data.load_photo(factor=50).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"name": "lena"}, ValueError, "name must be one of 'china', 'flower', got 'lena'"),
+        ({"factor": 0}, ValueError, "factor must be at least 1, got 0"),
+        ({"factor": 428}, ValueError, "factor must be at most 427, got 428"),
+        ({"factor": 1.5}, TypeError, "factor must be an integer, got 1.5"),
+        ({"dtype": int}, TypeError, "dtype must be float32 or float64"),
+    ],
+)
+def test_load_photo_refuses(arguments, error, message):
+    with pytest.raises(error, match=message):
+        data.load_photo(**arguments)
+
+
+# --- Ratings --------------------------------------------------------------------------------------
+
+
+@given(
+    users=st.integers(2, 12),
+    items=st.integers(2, 12),
+    share=st.floats(0.05, 1.0),
+    seed=st.integers(0, 99),
+)
+def test_masks_are_disjoint_and_hold_the_share_asked_for(users, items, share, seed):
+    """Oracle: counts: each known entry once; 70, 15 and 15 per cent, within rounding."""
+    ratings = data.make_ratings(users, items, rank=1, observed=share, noise=0.1, rng=seed)
+    masks = np.array([ratings.train, ratings.val, ratings.test])
+    assert masks.sum(axis=0).max() <= 1
+    known = masks.sum()
+    assert known == round(share * users * items)
+    assert np.abs(masks.sum(axis=(1, 2)) - known * np.array([0.7, 0.15, 0.15])).max() <= 1
+
+
+@pytest.mark.parametrize("rank", [1, 3, 8])
+def test_the_truth_less_its_mean_has_the_rank_asked_for(rank):
+    """Oracle: numpy.linalg.matrix_rank; without noise the values are the truth."""
+    ratings = data.make_ratings(30, 20, rank=rank, observed=0.5, noise=0.0, rng=1)
+    assert np.linalg.matrix_rank(ratings.truth - 3.0) == rank
+    assert np.array_equal(ratings.values, ratings.truth)
+
+
+def test_truth_and_noise_have_the_variance_they_should():
+    """Oracle: variance 1 and noise squared, within four standard errors at 200,000 entries."""
+    ratings = data.make_ratings(500, 400, rank=40, observed=0.5, noise=0.5, rng=0)
+    noise = ratings.values - ratings.truth
+    assert noise.std() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(2 * noise.size))
+    # The entries of the truth depend on each other, through 500 users and 400 items.
+    assert ratings.truth.std() == pytest.approx(1.0, abs=0.05)
+    assert ratings.truth.mean() == pytest.approx(3.0, abs=0.05)
+
+
+def test_ratings_follow_their_seed():
+    """Oracle: a seed is short for its generator, and another gives other ratings."""
+    arguments = {"rank": 2, "observed": 0.5, "noise": 0.1}
+    one = data.make_ratings(9, 8, **arguments, rng=5)
+    same = data.make_ratings(9, 8, **arguments, rng=np.random.default_rng(5))
+    other = data.make_ratings(9, 8, **arguments, rng=6)
+    assert np.array_equal(one.values, same.values)
+    assert np.array_equal(one.train, same.train)
+    assert not np.array_equal(one.values, other.values)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"users": 0}, ValueError, "users must be at least 1, got 0"),
+        ({"items": 2.0}, TypeError, "items must be an integer, got 2.0"),
+        ({"rank": 5}, ValueError, r"rank must be at most min\(users, items\) = 4, got 5"),
+        ({"rank": 0}, ValueError, "rank must be at least 1, got 0"),
+        ({"observed": 0.0}, ValueError, r"observed must lie in \(0, 1\], got 0.0"),
+        ({"noise": -1.0}, ValueError, "noise must lie in"),
+        ({"rng": None}, TypeError, "rng must be a numpy.random.Generator"),
+    ],
+)
+def test_make_ratings_refuses(change, error, message):
+    arguments = {"users": 6, "items": 4, "rank": 2, "observed": 0.5, "noise": 0.1, "rng": 0}
+    with pytest.raises(error, match=message):
+        data.make_ratings(**(arguments | change))
+
+
+# --- Canvases -------------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 999), count=st.integers(0, 4))
+def test_each_image_stands_at_its_place(seed, count):
+    """Oracle: a loop over images that assigns a slice."""
+    rng = np.random.default_rng(seed)
+    images, places = rng.normal(size=(count, 3, 2)), rng.integers(0, [3, 4], size=(count, 2))
+    expected = np.zeros((count, 5, 5))
+    for canvas, image, (row, column) in zip(expected, images, places, strict=True):
+        canvas[row : row + 3, column : column + 2] = image
+    assert np.array_equal(data.place_on_canvas(images, 5, offsets=places), expected)
+
+
+def test_one_offset_serves_all_images_and_float32_stays():
+    """Oracle: numpy.pad."""
+    images = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    canvas = data.place_on_canvas(images, 4, offsets=(1, 2))
+    assert canvas.dtype == np.float32
+    assert np.array_equal(canvas, np.pad(images, ((0, 0), (1, 1), (2, 0))))
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "offsets", "error", "message"),
+    [
+        (np.ones((2, 3)), 4, (0, 0), ValueError, "images must have 3 axes"),
+        (np.ones((2, 3, 3)), 4, (0.5, 0), TypeError, "offsets must hold integers, got dtype float"),
+        (np.ones((2, 3, 3)), 4, (0, 0, 0), ValueError, r"shape \(2,\) or \(2, 2\), got \(3,\)"),
+        (np.ones((2, 3, 3)), 4, (0, 2), ValueError, "inside the canvas, so lie in 0..1"),
+        (np.ones((2, 3, 3)), 4, (-1, 0), ValueError, "got values from -1 to 0"),
+        (np.ones((2, 3, 3)), 0, (0, 0), ValueError, "size must be at least 1, got 0"),
+    ],
+)
+def test_place_on_canvas_refuses(images, size, offsets, error, message):
+    with pytest.raises(error, match=message):
+        data.place_on_canvas(images, size, offsets=offsets)
