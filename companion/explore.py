@@ -119,8 +119,10 @@ class Explorer:
         parameters: Sequence[_Parameter],
         draw: Callable[..., Figure],
         describe: Callable[..., str],
+        photo: bool = False,
     ) -> None:
         self.title = title
+        self._photo = photo
         self._parameters = tuple(parameters)
         self._draw = draw
         self._describe = describe
@@ -201,7 +203,7 @@ class Explorer:
             f'<figure class="explorer" id="{name}">'
             f'<figcaption class="explorer-title"><strong>{escape(self.title)}</strong></figcaption>'
             f'<div class="explorer-controls" style="display: none">{"".join(controls)}</div>'
-            f"{_image(start)}"
+            f"{_image(start, self._photo)}"
             '<p class="explorer-description" aria-live="polite" style="min-height: 3em">'
             f"{escape(start.description)}</p>"
             "<noscript><p>This figure has sliders where scripts may run: on the website with "
@@ -233,7 +235,7 @@ class Explorer:
         text = ipywidgets.HTML()
 
         def show(frame: Frame) -> None:
-            image.value = _image(frame)
+            image.value = _image(frame, self._photo)
             text.value = f'<p aria-live="polite">{escape(frame.description)}</p>'
 
         def redraw(_change: object) -> None:
@@ -266,6 +268,7 @@ def explore(
     start: Mapping[str, Value] | None = None,
     labels: Mapping[str, str] | None = None,
     formats: Mapping[str, str] | None = None,
+    photo: bool = False,
 ) -> Explorer:
     """Show a figure with one or two sliders: live with a kernel, drawn in advance without.
 
@@ -290,6 +293,9 @@ def explore(
     formats : mapping of str to str, optional
         How to write a value, with its unit, as for ``str.format``: ``"{} layers"``,
         ``"{:.2f}"``.
+    photo : bool, default False
+        Whether the figure is a photograph, which the website's dark theme must not turn
+        into a negative.
 
     Returns
     -------
@@ -357,7 +363,7 @@ def explore(
         )
         for name, values in grid.items()
     ]
-    explorer = Explorer(title, chosen, draw, describe)
+    explorer = Explorer(title, chosen, draw, describe, photo)
     _check_frames(explorer)
     return explorer
 
@@ -464,12 +470,12 @@ def _pixels(svg: str) -> tuple[int, int]:
     return round(float(width) * 4 / 3), round(float(height) * 4 / 3)
 
 
-def _image(frame: Frame) -> str:
+def _image(frame: Frame, photo: bool) -> str:
     """Return the frame as an image: as a document of its own, its ids clash with no other's."""
     width, height = _pixels(frame.svg)
     address = "data:image/svg+xml," + quote(frame.svg, safe="!$()*+,/:;=?@")
     return (
-        f'<img class="explorer-frame" alt="{escape(frame.description)}" '
+        f'<img class="explorer-frame{" photo" if photo else ""}" alt="{escape(frame.description)}" '
         f'width="{width}" height="{height}" style="max-width: 100%; height: auto" '
         f'src="{address}">'
     )

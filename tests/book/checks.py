@@ -285,6 +285,8 @@ def figure_problems(page: Page) -> list[str]:
             problems.append(f"{where}: nothing in the text refers to {name} by {{numref}}")
         if not caption:
             problems.append(f"{where}: a figure without caption")
+        if "class" in (cell.metadata["mystnb"].get("image") or {}):
+            problems.append(f"{where}: the image has the key 'class', MyST-NB reads 'classes'")
         if len(alt) <= MIN_ALT:
             problems.append(
                 f"{where}: a figure without alt text of more than {MIN_ALT} characters "

@@ -83,7 +83,7 @@ def image(**changes: object) -> Callable[[TinyBook], None]:
     def mutate(book: TinyBook) -> None:
         mystnb = book.cells["figure"].metadata["mystnb"]
         for key, value in changes.items():
-            mystnb["image" if key == "alt" else "figure"][key] = value
+            mystnb["image" if key in ("alt", "class") else "figure"][key] = value
 
     return mutate
 
@@ -260,6 +260,7 @@ BREAKING = {
         ),
         "the alt text repeats the caption",
     ),
+    "class of an image": (image(**{"class": "photo"}), "MyST-NB reads 'classes'"),
     "figure without caption": (image(caption=""), "a figure without caption"),
     "figure without name": (image(name=""), "the figure's name is ''"),
     "figure nobody refers to": (

@@ -195,6 +195,17 @@ def test_the_image_has_the_size_of_the_figure(page: Page) -> None:
     assert (int(image["width"]), int(image["height"])) == (round(width), round(height))
 
 
+@pytest.mark.parametrize(
+    ("photo", "classes"), [(False, "explorer-frame"), (True, "explorer-frame photo")]
+)
+def test_a_photograph_is_marked_as_one_in_both_forms(photo: bool, classes: str) -> None:
+    """The style sheet turns every other image round in the dark theme."""
+    explorer = small(photo=photo)
+    assert f'<img class="{classes}" ' in explorer._repr_html_()
+    image = explorer.widget().children[-2]
+    assert f'<img class="{classes}" ' in image.value
+
+
 def test_the_script_needs_nothing_from_outside(page: Page) -> None:
     (_, (_, script)) = page.find("script")
     assert not re.search(r"https?:|\bimport\b|\brequire\b|\bfetch\b", script)
