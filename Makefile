@@ -13,7 +13,7 @@ unit notebooks: export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: book test lab lint types spelling unit notebooks site portable mutants execute claims lock clean distclean help
+.PHONY: book test lab lint types spelling unit notebooks site browser portable benchmark mutants execute claims lock clean distclean help
 
 # Say what runs, run it, and if it fails say which part to look at.
 define stage
@@ -46,7 +46,7 @@ spelling: $(VENV)/ready-test  ## spelling of prose, comments and notebooks (code
 	$(call stage,spelling: codespell,$(PY) tools/spelling.py)
 
 unit: $(VENV)/ready-test  ## tests of companion and of the book, with coverage
-	$(call stage,unit tests: pytest,$(PY) -m pytest -n $(WORKERS) --doctest-modules --cov --cov-report=term companion tests)
+	$(call stage,unit tests: pytest,$(PY) -m pytest -n $(WORKERS) --doctest-modules --cov --cov-report=term --ignore tests/site companion tests)
 
 notebooks: $(VENV)/ready-test  ## rerun every notebook and compare its stored outputs (nbval)
 	$(call stage,notebooks: nbval,$(PY) -m pytest -p tests.notebook_tolerance --nbval --nbval-current-env --nbval-cell-timeout 120 -n $(WORKERS) --dist loadfile book)
@@ -56,11 +56,17 @@ site: $(VENV)/ready-test  ## build the whole website anew; a warning is an error
 
 # For those who write
 
+browser: $(VENV)/ready-browser site  ## look at every page of the website in Chromium: links, formulas, accessibility, phones
+	$(call stage,browser: pytest,$(PY) -m pytest -n $(WORKERS) tests/site)
+
 portable: $(VENV)/ready-test  ## notebooks under two BLAS kernels and one and two threads (x86-64)
 	OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=1 $(MAKE) notebooks
 	OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=2 $(MAKE) notebooks WORKERS=1
 	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=1 $(MAKE) notebooks
 	OPENBLAS_CORETYPE=Nehalem ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=2 $(MAKE) notebooks WORKERS=1
+
+benchmark: $(VENV)/ready-test  ## time the convolutions beside PyTorch, in one interleaved run
+	OMP_NUM_THREADS=1 $(PY) benchmarks/convolution.py
 
 mutants: $(VENV)/ready-mutation  ## plant errors in companion/network and list those no test notices (20 minutes)
 	$(VENV)/bin/mutmut run --max-children 2
