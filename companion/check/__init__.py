@@ -10,9 +10,16 @@ from companion.check._backward import (
     linear_backward,
     normalise_backward,
 )
+from companion.check._cnn import conv_stack, max_pool_backward, shift_images
 from companion.check._engine import Exercise, Mistake, Result
+from companion.check._fast import amplification, fft_convolve, tile_products, two_outputs
 from companion.check._forward import linear_forward, mlp_forward, stable_log_softmax
+from companion.check._low_rank import fold_in, largest_rank, merged_weight
+from companion.check._matrix_product import conv_matrix, patch_columns, slide_backward
 from companion.check._optimisation import adamw_step, momentum_step, warmup_cosine
+from companion.check._powers import counted_power, link_for_growth, top_eigenvalue
+from companion.check._products import arithmetic_bound_batch, csr_matvec, mlp_flops
+from companion.check._svd import blocks_as_rows, pca_reconstruct, pinv, truncated_svd
 from companion.check._vanishing_gradients import (
     error_preserving_std,
     gradient_ratio,
@@ -24,15 +31,38 @@ __all__ = [
     "Mistake",
     "Result",
     "adamw_step",
+    "amplification",
+    "arithmetic_bound_batch",
+    "blocks_as_rows",
+    "conv_matrix",
+    "conv_stack",
+    "counted_power",
     "cross_entropy_gradient",
+    "csr_matvec",
     "error_preserving_std",
+    "fft_convolve",
+    "fold_in",
     "gradient_ratio",
+    "largest_rank",
     "linear_backward",
     "linear_forward",
+    "link_for_growth",
+    "max_pool_backward",
+    "merged_weight",
+    "mlp_flops",
     "mlp_forward",
     "momentum_step",
     "normalise_backward",
     "orthogonal_from",
+    "patch_columns",
+    "pca_reconstruct",
+    "pinv",
+    "shift_images",
+    "slide_backward",
     "stable_log_softmax",
+    "tile_products",
+    "top_eigenvalue",
+    "truncated_svd",
+    "two_outputs",
     "warmup_cosine",
 ]

@@ -1,0 +1,82 @@
+"""Matrices: products and their cost, powers, the singular value decomposition, low rank.
+
+Chapter 1 teaches it.
+"""
+
+from companion.matrices.low_rank import Factorisation, LowRankLinear, als, als_step, rmse
+from companion.matrices.powers import (
+    PowerIteration,
+    SubspaceIteration,
+    gelfand,
+    log_growth,
+    lyapunov_exponent,
+    matrix_power,
+    numerical_radius,
+    numerical_range,
+    power_iteration,
+    power_products,
+    rank,
+    spectral_radius,
+    subspace_iteration,
+)
+from companion.matrices.products import (
+    Cost,
+    Order,
+    attainable,
+    best_order,
+    chain_flops,
+    crossover_density,
+    naive_product,
+    predicted_seconds,
+    product_cost,
+    sparse_product_cost,
+)
+from companion.matrices.svd import (
+    PCA,
+    approximation_error,
+    condition_number,
+    jacobi_svd,
+    least_squares,
+    low_rank_approximation,
+    pca,
+    pseudo_inverse,
+)
+
+__all__ = [
+    "PCA",
+    "Cost",
+    "Factorisation",
+    "LowRankLinear",
+    "Order",
+    "PowerIteration",
+    "SubspaceIteration",
+    "als",
+    "als_step",
+    "approximation_error",
+    "attainable",
+    "best_order",
+    "chain_flops",
+    "condition_number",
+    "crossover_density",
+    "gelfand",
+    "jacobi_svd",
+    "least_squares",
+    "log_growth",
+    "low_rank_approximation",
+    "lyapunov_exponent",
+    "matrix_power",
+    "naive_product",
+    "numerical_radius",
+    "numerical_range",
+    "pca",
+    "power_iteration",
+    "power_products",
+    "predicted_seconds",
+    "product_cost",
+    "pseudo_inverse",
+    "rank",
+    "rmse",
+    "sparse_product_cost",
+    "spectral_radius",
+    "subspace_iteration",
+]
