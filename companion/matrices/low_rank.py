@@ -238,8 +238,9 @@ def _solve_rows(
     known: FloatArray, weights: FloatArray, factors: FloatArray, ridge: float
 ) -> FloatArray:
     columns, rank = factors.shape
-    squares = (factors[:, :, None] * factors[:, None, :]).reshape(columns, rank * rank)
-    systems = (weights @ squares).reshape(-1, rank, rank)
+    squares = factors[:, :, None] * factors[:, None, :]
+    systems = weights @ squares.reshape(columns, rank * rank)
+    systems = systems.reshape(-1, rank, rank)
     systems += ridge * np.eye(rank, dtype=factors.dtype)
     right = known @ factors
     return np.asarray(np.linalg.solve(systems, right[:, :, None])[:, :, 0])

@@ -181,7 +181,7 @@ def sparse_product_cost(m: int, k: int, n: int, *, nnz: int, dtype: DTypeLike = 
 def attainable(intensity: ArrayLike, *, peak: float, bandwidth: float) -> FloatArray:
     r"""Return the most FLOP/s that a machine can give a computation: the roofline.
 
-    Implements :eq:`eq-roofline` (Williams, Waterman & Patterson, Commun. ACM 2009).
+    Implements :eq:`eq-roofline` (Williams, Waterman & Patterson, Communications of the ACM 2009).
 
     Parameters
     ----------
