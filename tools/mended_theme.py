@@ -12,12 +12,14 @@ from functools import wraps
 from typing import Any
 
 from bs4 import BeautifulSoup
+from docutils import nodes
 from sphinx.application import Sphinx
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Join the build after the theme, whose functions are wrapped."""
     app.connect("html-page-context", mend, priority=900)
+    app.connect("doctree-resolved", keep_together)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -35,6 +37,27 @@ def mend(
         context["generate_toctree_html"] = _with_named_summaries(context["generate_toctree_html"])
     if "body" in context:
         context["body"] = _without_wrong_roles(context["body"])
+
+
+def keep_together(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Let no line break fall between a number and its per cent sign."""
+    for text in list(doctree.findall(nodes.Text)):
+        whole = str(text)
+        # A number that a cell computed is a node of its own: then the text begins with the space.
+        mended = re.sub(r"(^|(?<=\d)) (?=%)", "\N{NO-BREAK SPACE}", whole)
+        if mended != whole and not _is_verbatim(text):
+            text.parent.replace(text, nodes.Text(mended))
+
+
+def _is_verbatim(text: nodes.Text) -> bool:
+    """Say whether a reader may copy the text as code, or the page typesets it as a formula."""
+    kinds = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw)
+    node: nodes.Node | None = text
+    while node is not None:
+        if isinstance(node, kinds):
+            return True
+        node = node.parent
+    return False
 
 
 def _is_of_thebe(file: Any) -> bool:

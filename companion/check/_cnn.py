@@ -51,6 +51,23 @@ def _mirrored(grad_output: FloatArray, x: FloatArray) -> FloatArray:
     return _winner_by_winner(grad_output[..., ::-1, ::-1], x[..., ::-1, ::-1])[..., ::-1, ::-1]
 
 
+def _in_fours(x: FloatArray) -> FloatArray:
+    """Return windows of four neighbours in memory order, which are no windows of 2 x 2."""
+    n, c, h, w = x.shape
+    return x.reshape(n, c, h // 2, w // 2, 4)
+
+
+def _left_in_fours(grad_output: FloatArray, x: FloatArray) -> FloatArray:
+    n, c, h, w = x.shape
+    grad = _winner_by_winner(grad_output, x).reshape(n, c, h // 2, 2, w // 2, 2)
+    return grad.transpose(0, 1, 2, 4, 3, 5).reshape(x.shape)
+
+
+def _fours_for_windows(grad_output: FloatArray, x: FloatArray) -> FloatArray:
+    mask = _in_fours(x).argmax(axis=-1)[..., None] == np.arange(4)
+    return np.asarray(mask * grad_output[..., None]).reshape(x.shape)
+
+
 max_pool_backward = Exercise(
     name="max_pool_backward",
     oracle=_winner_by_winner,
@@ -102,6 +119,16 @@ max_pool_backward = Exercise(
             variant=lambda g, x: _winner_by_winner(g, x) * x,
         ),
         Mistake(
+            "Four numbers that follow each other in memory are taken for a window. A window has "
+            "two rows: bring its axes side by side before reshaping.",
+            variant=_fours_for_windows,
+        ),
+        Mistake(
+            "The winners are right, and at the end they are not put back: undo the exchange of the "
+            "axes before the last reshaping.",
+            variant=_left_in_fours,
+        ),
+        Mistake(
             "The gradients are laid out like tiles, the whole map again and again. Each one "
             "belongs to a window of neighbouring pixels.",
             variant=lambda g, x: np.tile(g, (1, 1, 2, 2)) * _winner_by_winner(np.ones_like(g), x),
@@ -128,6 +155,11 @@ def _stack_by_running(image_shape: tuple[int, int, int], layers: Stack) -> tuple
         x = layer(x)
         parameters += sum(array.size for array in layer.parameters().values())
     return (*x.shape[1:], parameters)
+
+
+def _stack_of_first_channels(image_shape: tuple[int, int, int], layers: Stack) -> tuple[int, ...]:
+    *shape, _ = _stack_by_running(image_shape, layers)
+    return (*shape, sum(m * (image_shape[0] * k * k + 1) for m, k, _, _ in layers))
 
 
 def _stack(
@@ -174,6 +206,11 @@ conv_stack = Exercise(
         Mistake(
             "A kernel has a height and a width, and kernel_size is both; it counts once here.",
             variant=_stack(count=lambda c, m, k, h, w: m * (c * k + 1)),
+        ),
+        Mistake(
+            "Every layer is counted with the channels of the image. The input of a later layer is "
+            "the output of the one before.",
+            variant=_stack_of_first_channels,
         ),
         Mistake(
             "Only the last layer's parameters are returned.",

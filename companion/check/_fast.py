@@ -51,6 +51,12 @@ def _four_products_but(
     return wrong
 
 
+def _halves_at_the_outputs(d: FloatArray, g: FloatArray) -> Pair:
+    products, _ = _four_products_but(halves=(1.0, 1.0))(d, g)
+    signs = np.array([[1, 0.5, 0.5, 0], [0, 0.5, -0.5, 1]])
+    return products, np.asarray(products @ signs.T)
+
+
 def _six_products(d: FloatArray, g: FloatArray) -> Pair:
     outputs = np.stack([np.correlate(row, g) for row in d])
     return np.stack([d[:, k] * g[k] for k in range(3)], axis=1), outputs
@@ -66,6 +72,11 @@ two_outputs = Exercise(
         Mistake(
             "The two halves are missing from the second and the third product.",
             variant=_four_products_but(halves=(1.0, 1.0)),
+        ),
+        Mistake(
+            "The outputs are right, but their sums halve the second and the third product. "
+            "The lesson halves the sums of taps, which are computed once for all tiles.",
+            variant=_halves_at_the_outputs,
         ),
         Mistake(
             "The third product lacks its half.",
@@ -151,9 +162,28 @@ tile_products = Exercise(
             ),
         ),
         Mistake(
-            "A transformed tile is one place longer than its outputs and taps allow here.",
+            "The transformed tile has one place too many along each axis.",
             variant=lambda h, w, r, m: (
                 math.ceil((h - r + 1) / m) * math.ceil((w - r + 1) / m) * (m + r) ** 2
+            ),
+        ),
+        Mistake(
+            "The number of tiles is rounded to the nearest. Every output needs a tile: round up.",
+            variant=lambda h, w, r, m: (
+                round((h - r + 1) / m) * round((w - r + 1) / m) * (m + r - 1) ** 2
+            ),
+        ),
+        Mistake(
+            "One output is missing along each axis: the first place of the kernel counts, too.",
+            variant=lambda h, w, r, m: (
+                math.ceil((h - r) / m) * math.ceil((w - r) / m) * (m + r - 1) ** 2
+            ),
+        ),
+        Mistake(
+            "This counts the outputs of each tile. It takes a product for each place of the "
+            "transformed tile, which is larger.",
+            variant=lambda h, w, r, m: (
+                math.ceil((h - r + 1) / m) * math.ceil((w - r + 1) / m) * m**2
             ),
         ),
         Mistake(
@@ -231,6 +261,10 @@ fft_convolve = Exercise(
             variant=_spectra_but(lambda n, k: n + k - 1, conjugate=True),
         ),
         Mistake(
+            "This is the full correlation. A convolution takes the second signal backwards.",
+            variant=lambda a, b: np.correlate(a, b, mode="full"),
+        ),
+        Mistake(
             "irfft assumes an even length unless it is told. For odd lengths one entry is lost.",
             variant=_length_forgotten,
         ),
@@ -283,6 +317,16 @@ amplification = Exercise(
             variant=lambda at, g, bt: np.mean(
                 np.abs(at) @ (np.abs(g).sum(axis=1) * np.abs(bt).sum(axis=1))
             ),
+        ),
+        Mistake(
+            "This is the sum over the outputs. The bound is that of the worst one.",
+            variant=lambda at, g, bt: np.sum(
+                np.abs(at) @ (np.abs(g).sum(axis=1) * np.abs(bt).sum(axis=1))
+            ),
+        ),
+        Mistake(
+            "The entries of A^T still have their signs. Take their absolute values, too.",
+            variant=lambda at, g, bt: np.max(at @ (np.abs(g).sum(axis=1) * np.abs(bt).sum(axis=1))),
         ),
         Mistake(
             "These are the bounds of all outputs. Return the largest.",

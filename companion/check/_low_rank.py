@@ -88,7 +88,7 @@ largest_rank = Exercise(
             variant=lambda m, n, budget: min(budget // (m + n), m, n) * (m + n),
         ),
     ],
-    success="Two thin factors, rounded down, and never more than the smaller side.",
+    success="Two thin factors, rounded down, at most the smaller side.",
 )
 
 
@@ -171,7 +171,7 @@ merged_weight = Exercise(
             variant=lambda w, a, b, alpha: alpha / len(a) * (w + b @ a),
         ),
     ],
-    success="One weight does the work of three arrays, at no cost in the forward pass.",
+    success="One weight does the work of three arrays.",
 )
 
 
@@ -179,8 +179,8 @@ def _newcomer_case(rng: np.random.Generator) -> Mapping[str, Any]:
     rank, items = distinct_sizes(rng, 2, low=2, high=12)
     items += rank
     observed = rng.random(items) < 0.6
-    # Two known and one unknown entry, so that reading too many or too few shows.
-    observed[:3] = True, True, False
+    # More known entries than factors, so that a missing ridge gives one answer, and one unknown.
+    observed[: rank + 1], observed[rank + 1] = True, False
     return {
         "ratings": rng.normal(size=items),
         "observed": observed,
@@ -249,6 +249,10 @@ fold_in = Exercise(
             variant=_unknown_as_zero,
         ),
         Mistake(
+            "The ridge is missing. With too few known entries no solution is unique without it.",
+            variant=_newcomer_but(lambda g, ridge, o: g.T @ g),
+        ),
+        Mistake(
             "The ridge is missing.",
             when=lambda case, right, got: np.allclose(
                 got,
@@ -284,5 +288,5 @@ fold_in = Exercise(
             when=lambda case, right, got: np.allclose(got, case["item_factors"] @ right),
         ),
     ],
-    success="A new user is placed among the old ones by one small system, known entries only.",
+    success="One small system, from the known entries only.",
 )

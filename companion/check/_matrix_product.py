@@ -82,7 +82,7 @@ conv_matrix = Exercise(
             variant=lambda kernel, length, stride: toeplitz_matrix(kernel, length, dilation=stride),
         ),
     ],
-    success="Each row holds the kernel, and rows end where it no longer fits.",
+    success="Each row holds the kernel, and only whole kernels count.",
 )
 
 
@@ -244,6 +244,22 @@ def _averaged(grad_output: FloatArray, x: FloatArray, kernel: FloatArray, stride
     return grad_x, grad_kernel / len(grad_output)
 
 
+def _stride_only_in_x(
+    grad_output: FloatArray, x: FloatArray, kernel: FloatArray, stride: int
+) -> Gradients:
+    return (
+        _slide_gradients(grad_output, x, kernel, stride)[0],
+        _without_stride(grad_output, x, kernel, stride)[1],
+    )
+
+
+def _dense_convolution(
+    grad_output: FloatArray, x: FloatArray, kernel: FloatArray, stride: int
+) -> Gradients:
+    right = _slide_gradients(grad_output, x, kernel, stride)
+    return np.convolve(grad_output, kernel), right[1]
+
+
 slide_backward = Exercise(
     name="slide_backward",
     oracle=_slide_gradients,
@@ -288,6 +304,16 @@ slide_backward = Exercise(
             variant=_without_stride,
         ),
         Mistake(
+            "grad_x is right, but grad_kernel ignores the stride: the entry u of the kernel met "
+            "every stride-th input from u on.",
+            variant=_stride_only_in_x,
+        ),
+        Mistake(
+            "Your grad_x is that of stride 1. With a larger stride the places of neighbouring "
+            "outputs lie stride inputs apart.",
+            variant=_dense_convolution,
+        ),
+        Mistake(
             "grad_x is too short. Inputs that no position meets have a gradient as well, zero.",
             variant=_cut_to_what_is_met,
         ),
@@ -297,5 +323,5 @@ slide_backward = Exercise(
             variant=_averaged,
         ),
     ],
-    success="Both gradients agree with the transposed matrix, with any stride.",
+    success="Both gradients are right, with any stride.",
 )

@@ -60,6 +60,14 @@ def _quotient_of_last_but_one(matrix: FloatArray, start: FloatArray, steps: int)
     return value, x
 
 
+def _mixed_quotient(matrix: FloatArray, start: FloatArray, steps: int) -> Pair:
+    y = x = start
+    for _ in range(steps):
+        y = matrix @ x
+        x = _unit(y)
+    return x @ y, x
+
+
 def _normalised_at_the_end(matrix: FloatArray, start: FloatArray, steps: int) -> Pair:
     x = start
     for _ in range(steps):
@@ -89,6 +97,11 @@ top_eigenvalue = Exercise(
         Mistake(
             "The vector is right, but the value belongs to the vector one step earlier.",
             variant=_quotient_of_last_but_one,
+        ),
+        Mistake(
+            "The vector is right, but the value mixes two steps: it multiplies the new vector with "
+            "the product from the one before. Take the product of the matrix and the new vector.",
+            variant=_mixed_quotient,
         ),
         Mistake(
             "The value is a length, which is never negative. The Rayleigh quotient keeps the sign.",
@@ -131,7 +144,7 @@ top_eigenvalue = Exercise(
             ),
         ),
     ],
-    success="Value and vector are right, after a hundred steps with large eigenvalues too.",
+    success="Value and vector are right, with large eigenvalues too.",
 )
 
 
@@ -164,8 +177,8 @@ counted_power = Exercise(
     ],
     mistakes=[
         Mistake(
-            "The power is right, but it is multiplied up one factor at a time. "
-            "Squaring needs far fewer products.",
+            "The power is right, but it takes as many products as multiplying one factor at a "
+            "time. Compute the half once, and square it.",
             variant=_power_but(products=lambda k: k - 1),
         ),
         Mistake(
@@ -283,8 +296,11 @@ link_for_growth = Exercise(
         ),
         Mistake(
             "It tries the first few powers only. Near radius 1 the peak comes later.",
-            when=lambda case, right, got: any(
-                np.isclose(got, _links(**case)[:last].min(), rtol=1e-8) for last in range(2, 21)
+            when=lambda case, right, got: (
+                np.ndim(got) == 0
+                and any(
+                    np.isclose(got, _links(**case)[:last].min(), rtol=1e-8) for last in range(2, 21)
+                )
             ),
         ),
         Mistake(

@@ -60,6 +60,15 @@ mlp_flops = Exercise(
             variant=lambda widths, batch: 2 * batch * _pairs(widths[1:]),
         ),
         Mistake(
+            "The shifts are counted as well. Count the products alone.",
+            variant=lambda widths, batch: batch * (2 * _pairs(widths) + sum(widths[1:])),
+        ),
+        Mistake(
+            "The first addition of each sum is left out. The lesson counts from zero: "
+            "as many additions as multiplications.",
+            variant=lambda widths, batch: batch * (2 * _pairs(widths) - sum(widths[1:])),
+        ),
+        Mistake(
             "It sums the widths. A layer costs the product of the widths on its two sides.",
             variant=lambda widths, batch: 2 * batch * sum(widths),
         ),
@@ -118,7 +127,7 @@ csr_matvec = Exercise(
     sample=_csr_case,
     edge_cases=[
         _csr_arguments(np.array([[0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]), np.array([1.0, 2.0, 3.0])),
-        _csr_arguments(np.zeros((3, 2)), np.array([1.0, 2.0])),
+        _csr_arguments(np.array([[0.0, 0.0], [0.0, 0.0], [0.0, 5.0]]), np.array([1.0, 2.0])),
     ],
     mistakes=[
         Mistake(
@@ -176,7 +185,7 @@ csr_matvec = Exercise(
             variant=_csr_transposed,
         ),
     ],
-    success="It touches the stored numbers only, and rows without any give 0.",
+    success="It touches the stored numbers only, and an empty row gives 0.",
 )
 
 

@@ -35,6 +35,10 @@ def _only_rows(matrix: FloatArray, rank: int) -> FloatArray:
     return kept
 
 
+def _only_columns(matrix: FloatArray, rank: int) -> FloatArray:
+    return _only_rows(matrix.T, rank).T
+
+
 def _columns_of_vt(matrix: FloatArray, rank: int) -> FloatArray:
     U, s, Vt = np.linalg.svd(matrix)
     return np.asarray((U[:, :rank] * s[:rank]) @ Vt[:, :rank].T)
@@ -91,6 +95,11 @@ truncated_svd = Exercise(
             "It keeps the first rows of the matrix. The directions to keep are singular vectors.",
             variant=_only_rows,
         ),
+        Mistake(
+            "It keeps the first columns of the matrix. The directions to keep are singular "
+            "vectors.",
+            variant=_only_columns,
+        ),
     ],
     success="No matrix of this rank is nearer, for tall and wide matrices.",
 )
@@ -130,6 +139,7 @@ pinv = Exercise(
         {"matrix": np.zeros((2, 3)), "rtol": 1e-10},
         {"matrix": np.array([[2.0, 1.0], [0.0, 4.0]]), "rtol": 1e-10},
         {"matrix": np.diag([4.0, 1.0, 0.0]), "rtol": 0.25},
+        {"matrix": np.diag([4.0, 3.0, 2.0]), "rtol": 0.45},
     ],
     mistakes=[
         Mistake(
@@ -150,6 +160,16 @@ pinv = Exercise(
             "The tolerance is taken as an absolute number; it is a share of the largest "
             "singular value.",
             variant=_inverse_but(lambda s, rtol: np.where(s > rtol, 1 / s, 0)),
+        ),
+        Mistake(
+            "The limit is a share of the sum of the singular values; a share of the largest is "
+            "asked for.",
+            variant=_inverse_but(lambda s, rtol: np.where(s > rtol * s.sum(), 1 / s, 0)),
+        ),
+        Mistake(
+            "The limit is a share of the Frobenius norm; a share of the largest singular value "
+            "is asked for.",
+            variant=_inverse_but(lambda s, rtol: np.where(s > rtol * np.linalg.norm(s), 1 / s, 0)),
         ),
         Mistake(
             "Kept and dropped singular values have changed places.",
@@ -190,6 +210,23 @@ def _share(s: FloatArray, k: int) -> float:
     return float(np.sum(s[:k] ** 2) / np.sum(s**2))
 
 
+def _project_uncentred(x: FloatArray, k: int) -> tuple[FloatArray, float]:
+    mean = x.mean(axis=0)
+    _, s, Vt = _factors(x - mean)
+    return x @ Vt[:k].T @ Vt[:k] + mean, _share(s, k)
+
+
+def _standardised(x: FloatArray, k: int) -> tuple[FloatArray, float]:
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    U, s, Vt = _factors((x - mean) / spread)
+    return (U[:, :k] * s[:k]) @ Vt[:k] * spread + mean, _share(s, k)
+
+
+def _not_a_share(x: FloatArray, k: int) -> tuple[FloatArray, float]:
+    rebuilt, share = _by_covariance(x, k)
+    return rebuilt, share * float(np.trace(np.cov(x, rowvar=False)))
+
+
 def _pca_but(
     *,
     centre: Callable[[FloatArray], Any] = lambda x: x.mean(axis=0),
@@ -224,6 +261,15 @@ pca_reconstruct = Exercise(
             variant=_pca_but(back=False),
         ),
         Mistake(
+            "The directions come from centred samples, but the samples are projected as they "
+            "are, so the mean enters twice.",
+            variant=_project_uncentred,
+        ),
+        Mistake(
+            "It divides the features by their standard deviations as well. Only the mean goes.",
+            variant=_standardised,
+        ),
+        Mistake(
             "It subtracts the mean of each sample. Each feature has a mean of its own.",
             variant=_pca_but(centre=lambda x: x.mean(axis=1, keepdims=True)),
         ),
@@ -250,6 +296,10 @@ pca_reconstruct = Exercise(
         Mistake(
             "The share is a percentage; a number between 0 and 1 is asked for.",
             variant=_pca_but(share=lambda s, k: 100 * _share(s, k)),
+        ),
+        Mistake(
+            "The variance of the kept components is not divided by that of all.",
+            variant=_not_a_share,
         ),
     ],
     success="Reconstruction and share agree with the eigenvectors of the covariance matrix.",
@@ -296,6 +346,14 @@ blocks_as_rows = Exercise(
         Mistake(
             "The blocks are right, but come column by column. Reading order is asked for.",
             variant=_blocks_but((2, 0, 1, 3)),
+        ),
+        Mistake(
+            "The first two axes change places: it should be row in the block and block column.",
+            variant=_blocks_but((1, 0, 2, 3)),
+        ),
+        Mistake(
+            "The last two axes change places: it should be row in the block and block column.",
+            variant=_blocks_but((0, 1, 3, 2)),
         ),
         Mistake(
             "Each block is transposed.",

@@ -110,10 +110,11 @@ def winograd_transforms(
 
     Implements :eq:`eq-cook-toom`. With the points :math:`a_i`, the polynomials
     :math:`M_i(x) = \prod_{j \ne i} (x - a_j)` and :math:`M(x) = \prod_j (x - a_j)`, row `i` of
-    :math:`B^\top` holds the coefficients of :math:`M_i`, row `i` of :math:`G` the powers of
-    :math:`a_i` over :math:`M_i(a_i)`, and column `i` of :math:`A^\top` the powers of
-    :math:`a_i`. The last of the m + r - 1 points is always infinity: its powers are
-    0, ..., 0, 1, and its row of :math:`B^\top` holds the coefficients of :math:`M`.
+    :math:`B^\top` holds the coefficients of :math:`M_i` times the sign of :math:`M_i(a_i)`,
+    row `i` of :math:`G` the powers of :math:`a_i` over :math:`\lvert M_i(a_i) \rvert`, and
+    column `i` of :math:`A^\top` the powers of :math:`a_i`. The last of the m + r - 1 points is
+    always infinity: its powers are 0, ..., 0, 1, and its row of :math:`B^\top` holds the
+    coefficients of :math:`M`.
 
     Parameters
     ----------
@@ -167,12 +168,17 @@ def _exact(name: str, point: float | Fraction) -> Fraction:
 
 
 @lru_cache(maxsize=64)
-def _cook_toom(m: int, r: int, points: tuple[Fraction, ...]) -> WinogradTransforms:
+def _cook_toom(
+    m: int,
+    r: int,
+    points: tuple[Fraction, ...],
+) -> WinogradTransforms:
     bt, g = [], []
     for point in points:
         others = [other for other in points if other != point]
-        # The sign goes to the data, so that the kernel is divided by a positive number.
-        scale = math.prod((point - other for other in others), start=Fraction(1))
+        # The divisor goes to the kernel, its sign to the data.
+        differences = [point - other for other in others]
+        scale = math.prod(differences, start=Fraction(1))
         sign = 1 if scale > 0 else -1
         bt.append((*(sign * entry for entry in _product(others)), Fraction(0)))
         g.append(tuple(power / abs(scale) for power in _powers(point, r)))
@@ -180,7 +186,8 @@ def _cook_toom(m: int, r: int, points: tuple[Fraction, ...]) -> WinogradTransfor
     bt.append(_product(points))
     g.append(_powers(None, r))
     at.append(_powers(None, m))
-    return WinogradTransforms(tuple(zip(*at, strict=True)), tuple(g), tuple(bt))
+    transposed = tuple(zip(*at, strict=True))
+    return WinogradTransforms(transposed, tuple(g), tuple(bt))
 
 
 def _product(roots: Sequence[Fraction]) -> tuple[Fraction, ...]:
@@ -345,18 +352,21 @@ def winograd_conv2d(
     (samples, channels), kernels = x.shape[:2], len(weight)
     down, across = (-(-size // m) for size in geometry.output)
 
-    matrices = _along_both(g, g, weight.transpose(3, 2, 0, 1)).reshape(-1, kernels, channels)
+    matrices = _along_both(g, g, weight.transpose(3, 2, 0, 1))
+    matrices = matrices.reshape(-1, kernels, channels)
     padded = _grown(x, geometry, (m * down + r - 1, m * across + r - 1))
     out = np.empty((samples, kernels, m * down, m * across), dtype=x.dtype)
-    for part, rows in _chunks(samples, down, len(matrices) * channels * across * x.itemsize):
+    row_bytes = len(matrices) * channels * across * x.itemsize
+    for part, rows in _chunks(samples, down, row_bytes):
         strip = padded[:, part, m * rows.start : m * rows.stop + r - 1]
         # Rows first: the columns that two tiles share are transformed once.
         half = _along_first(bt, _windows(strip, 2, m, len(bt)))
         tiles = _along_first(bt, _windows(half, 4, m, len(bt)))
         products = matrices @ tiles.reshape(len(matrices), channels, -1)
-        # Axes: column and row in a tile, kernel, sample, row and column of tiles.
         outputs = _along_both(at, at, products.reshape(*bt.shape, kernels, -1))
-        outputs = outputs.reshape(m, m, kernels, -1, rows.stop - rows.start, across)
+        # Column and row in a tile, kernel, sample, row and column of tiles:
+        high = rows.stop - rows.start
+        outputs = outputs.reshape(m, m, kernels, -1, high, across)
         outputs = outputs.transpose(3, 2, 4, 1, 5, 0)
         place = out[part, :, m * rows.start : m * rows.stop]
         place[...] = outputs.reshape(place.shape)
@@ -364,7 +374,12 @@ def winograd_conv2d(
     return np.ascontiguousarray(out[:, :, :height, :width])
 
 
-def fft_conv2d(x: ArrayLike, weight: ArrayLike, *, padding: Padding = 0) -> FloatArray:
+def fft_conv2d(
+    x: ArrayLike,
+    weight: ArrayLike,
+    *,
+    padding: Padding = 0,
+) -> FloatArray:
     r"""Return the convolution by the Fourier transform.
 
     Implements :eq:`eq-correlation-theorem`: the spectra of images and kernels are multiplied
@@ -409,12 +424,14 @@ def fft_conv2d(x: ArrayLike, weight: ArrayLike, *, padding: Padding = 0) -> Floa
     out = np.empty((len(x), len(weight), *geometry.output), dtype=x.dtype)
     if not len(x):
         return out  # scipy.fft refuses an array without entries.
-    # What wraps round falls on outputs where the kernel would leave the image; they are cropped.
+    # What wraps round falls on outputs where the kernel would leave
+    # the image; they are cropped.
     size = _fft_size(geometry)
     spectra = fft.rfft2(_grown(x, geometry, size))
-    images = np.ascontiguousarray(spectra.reshape(*spectra.shape[:2], -1).transpose(2, 0, 1))
-    # A kernel has few rows and columns, so the plain Fourier matrices are fast enough for it,
-    # and the products find its spectrum in the order that they want.
+    spectra = spectra.reshape(*spectra.shape[:2], -1)
+    images = np.ascontiguousarray(spectra.transpose(2, 0, 1))
+    # A kernel has few rows and columns, so plain Fourier matrices are fast
+    # enough, and the products find its spectrum in the order that they want.
     down, across = _fourier_matrices(geometry.kernel, size, x.dtype)
     height, width = geometry.output
     step = max(1, _CHUNK_BYTES // (images.itemsize * len(images) * x.shape[1]))
@@ -423,7 +440,8 @@ def fft_conv2d(x: ArrayLike, weight: ArrayLike, *, padding: Padding = 0) -> Floa
         matrices = _along_both(down, across, some.transpose(2, 3, 0, 1))
         products = matrices.reshape(len(images), *some.shape[:2]) @ images
         products = np.ascontiguousarray(products.transpose(2, 1, 0))
-        full = fft.irfft2(products.reshape(len(x), len(some), size[0], -1), size)
+        products = products.reshape(len(x), len(some), size[0], -1)
+        full = fft.irfft2(products, size)
         out[:, start : start + step] = full[:, :, :height, :width]
     return out
 

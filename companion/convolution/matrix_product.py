@@ -688,8 +688,9 @@ def _product(x: FloatArray, weight: FloatArray, g: _Geometry, groups: int) -> Fl
     k, length = len(weight), g.output[0] * g.output[1]
     out = np.empty((len(x), groups, k // groups, length), dtype=x.dtype)
     matrix = weight.reshape(groups, k // groups, -1)
-    for part in _chunks(len(x), x.shape[1] * g.kernel[0] * g.kernel[1] * length * x.itemsize):
-        columns = _im2col(x[part], g).reshape(-1, groups, matrix.shape[2], length)
+    shape = (-1, groups, matrix.shape[2], length)
+    for part in _chunks(len(x), groups * matrix.shape[2] * length * x.itemsize):
+        columns = _im2col(x[part], g).reshape(shape)
         np.matmul(matrix, columns, out=out[part])
     return out.reshape(len(x), k, *g.output)
 

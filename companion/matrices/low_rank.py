@@ -178,8 +178,9 @@ def als(
     start : {'spectral', 'random'}
         Where the factors of the items begin: at the leading right singular
         vectors of the ratings with zeros for what is not known, or at normal
-        numbers. The objective has poor local minima, which the first avoids far
-        more often (Jain, Netrapalli & Sanghavi, STOC 2013).
+        numbers. The objective is not convex: with a small ridge the second often
+        gets stuck far from the best fit (Jain, Netrapalli & Sanghavi, STOC 2013,
+        on the first).
     rng : Generator or int, default 0
         For the random start.
 

@@ -390,18 +390,19 @@ def best_order(dimensions: Sequence[int]) -> Order:
     >>> best_order([100, 100, 100, 1])
     (0, (1, 2))
     """
-    sizes = _dimensions(dimensions)
+    d = _dimensions(dimensions)
     best: dict[tuple[int, int], tuple[int, Order]] = {}
-    factors = len(sizes) - 1
+    factors = len(d) - 1
     for i in range(factors):
         best[i, i + 1] = 0, i
     for length in range(2, factors + 1):
         for i in range(factors - length + 1):
             j = i + length
-            flops, cut = min(
-                (best[i, s][0] + best[s, j][0] + 2 * sizes[i] * sizes[s] * sizes[j], s)
-                for s in range(i + 1, j)
-            )
+            totals = []
+            for s in range(i + 1, j):
+                last = 2 * d[i] * d[s] * d[j]
+                totals.append((best[i, s][0] + best[s, j][0] + last, s))
+            flops, cut = min(totals)
             best[i, j] = flops, (best[i, cut][1], best[cut, j][1])
     return best[0, factors][1]
 

@@ -437,7 +437,8 @@ def pca(x: ArrayLike, components: int) -> PCA:
     """Return the directions along which centred samples vary most.
 
     Implements :eq:`eq-pca`. A direction and its opposite are equally good; the
-    one whose largest entry is positive is returned, as scikit-learn does.
+    one whose entry of largest absolute value is positive is returned, as
+    scikit-learn does.
 
     Parameters
     ----------

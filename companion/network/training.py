@@ -113,18 +113,26 @@ class EarlyStopping:
 
 
 def predict(
-    model: Layer, x: ArrayLike, *, batch_size: int = 1024, batch_axis: int = 0
+    model: Layer,
+    x: ArrayLike,
+    *,
+    batch_size: int = 1024,
+    batch_axis: int = 0,
+    output_axis: int | None = None,
 ) -> FloatArray:
     """Return the outputs of a model in evaluation mode, in batches.
 
     Parameters
     ----------
     model : Layer
-    x : array_like
+    x : array_like, or tuple of ndarray for a model of several inputs
         Samples along `batch_axis`, at least one.
     batch_size : int, default 1024
     batch_axis : int, default 0
-        Axis of the samples in inputs and outputs.
+        Axis of the samples in the inputs.
+    output_axis : int, optional
+        Axis of the samples in the outputs, if it is another one: 0 for a model
+        that turns sequences of shape (T, N, C) into one row each.
 
     Returns
     -------
@@ -136,18 +144,20 @@ def predict(
     >>> predict(Linear(3, 2, rng=0), np.ones((5, 3)), batch_size=2).shape
     (5, 2)
     """
-    x, size = np.asarray(x), integer("batch_size", batch_size)
+    x, size = _arrays(x), integer("batch_size", batch_size)
     n = _samples("x", x, batch_axis)
+    out_axis = batch_axis if output_axis is None else output_axis
+    integer("output_axis", out_axis, minimum=0)
     before = model.training
     model.eval()
     try:
         parts = [
-            model.forward(x.take(np.arange(start, min(start + size, n)), axis=batch_axis))
+            model.forward(_take(x, np.arange(start, min(start + size, n)), batch_axis))
             for start in range(0, n, size)
         ]
     finally:
         model.train(before)
-    return np.concatenate(parts, axis=batch_axis)
+    return np.concatenate(parts, axis=out_axis)
 
 
 def fit(
@@ -167,6 +177,7 @@ def fit(
     max_grad_norm: float | None = None,
     early_stopping: EarlyStopping | None = None,
     batch_axis: int = 0,
+    output_axis: int | None = None,
     progress: bool = False,
 ) -> History:
     """Train a model by mini-batches drawn in a new random order each epoch.
@@ -180,6 +191,8 @@ def fit(
     optimiser : Optimiser
     x, y : array_like
         Inputs and targets; samples along `batch_axis` of `x` and axis 0 of `y`.
+        For a model of several inputs `x` is a tuple of ndarray, and the model's
+        ``forward`` gets a tuple.
     epochs : int
         Passes through the data.
     batch_size : int, default 32
@@ -198,6 +211,8 @@ def fit(
         Needs `validation`.
     batch_axis : int, default 0
         1 for sequences of shape (T, N, C).
+    output_axis : int, optional
+        Axis of the samples in the outputs, see :func:`predict`.
     progress : bool, default False
         Show a progress bar over epochs.
 
@@ -221,7 +236,7 @@ def fit(
     >>> model.weight.round(3), model.bias.round(3)
     (array([[3.]]), array([1.]))
     """
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = _arrays(x), np.asarray(y)
     n = _samples("x", x, batch_axis)
     if y.ndim == 0 or len(y) != n:
         raise ValueError(f"y must have one entry for each of the {n} samples, got shape {y.shape}")
@@ -251,7 +266,7 @@ def fit(
                 batch = order[start : start + size]
                 if schedule is not None:
                     optimiser.lr = schedule(step)
-                value = loss.forward(model.forward(x.take(batch, axis=batch_axis)), y[batch])
+                value = loss.forward(model.forward(_take(x, batch, batch_axis)), y[batch])
                 model.backward(loss.backward())
                 parameters, gradients = model.parameters(), model.gradients()
                 for penalty in penalties:
@@ -274,7 +289,7 @@ def fit(
             history.lr.append(optimiser.lr)
             if validation is None:
                 continue
-            output = predict(model, validation[0], batch_axis=batch_axis)
+            output = predict(model, validation[0], batch_axis=batch_axis, output_axis=output_axis)
             history.val_loss.append(loss.forward(output, validation[1]))
             if metric is not None:
                 history.val_metric.append(metric(output, np.asarray(validation[1])))
@@ -298,7 +313,7 @@ def fit(
 def _check_validation(validation: Any, batch_axis: int) -> None:
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise TypeError(f"validation must be a pair (x, y), got {type(validation).__name__}")
-    n = _samples("validation[0]", np.asarray(validation[0]), batch_axis)
+    n = _samples("validation[0]", _arrays(validation[0]), batch_axis)
     if np.shape(validation[1])[:1] != (n,):
         raise ValueError(
             f"validation[1] must have one entry for each of the {n} samples, "
@@ -306,8 +321,27 @@ def _check_validation(validation: Any, batch_axis: int) -> None:
         )
 
 
-def _samples(name: str, x: NDArray[Any], batch_axis: int) -> int:
+def _arrays(x: Any) -> Any:
+    """Return one array, or the tuple of arrays that a model of several inputs takes."""
+    several = isinstance(x, tuple) and x and all(isinstance(part, np.ndarray) for part in x)
+    return x if several else np.asarray(x)
+
+
+def _take(x: Any, samples: NDArray[Any], batch_axis: int) -> Any:
+    if isinstance(x, tuple):
+        return tuple(part.take(samples, axis=batch_axis) for part in x)
+    return x.take(samples, axis=batch_axis)
+
+
+def _samples(name: str, x: Any, batch_axis: int) -> int:
     integer("batch_axis", batch_axis, minimum=0)
-    if x.ndim <= batch_axis or x.shape[batch_axis] == 0:
-        raise ValueError(f"{name} must have samples along axis {batch_axis}, got shape {x.shape}")
-    return int(x.shape[batch_axis])
+    parts = x if isinstance(x, tuple) else (x,)
+    for part in parts:
+        if part.ndim <= batch_axis or part.shape[batch_axis] == 0:
+            raise ValueError(
+                f"{name} must have samples along axis {batch_axis}, got shape {part.shape}"
+            )
+    counts = [part.shape[batch_axis] for part in parts]
+    if len(set(counts)) > 1:
+        raise ValueError(f"{name} must hold arrays of as many samples each, got {counts}")
+    return int(counts[0])

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import build_book, execute, spelling
+from tools import build_book, execute, mended_theme, spelling
 
 
 def write(path: Path, *cells: nbformat.NotebookNode, **metadata: object) -> Path:
@@ -188,3 +190,19 @@ def test_a_warning_leaves_no_website_that_make_would_take_for_finished(
     assert (tmp_path / "_build" / "ready").exists() == good
     assert ("nowhere" in said.err) == (not good)
     assert ("Stopped: the website was not built" in said.err) == (not good)
+
+
+# --- mended_theme ---------------------------------------------------------------------------------
+
+
+def test_no_line_ends_between_a_number_and_its_per_cent_sign() -> None:
+    inside = nodes.inline("", "", nodes.Text("28.7"))
+    prose = nodes.paragraph("", "", nodes.Text("12 % of 3 and "), inside, nodes.Text(" % more"))
+    code = nodes.paragraph("", "", nodes.literal("", "7 % 2"))
+    block = nodes.literal_block("", "9 % 4")
+    document = new_document("page")
+    document += [prose, code, block]
+    mended_theme.keep_together(None, document, "page")
+    assert prose.astext() == "12\N{NO-BREAK SPACE}% of 3 and 28.7\N{NO-BREAK SPACE}% more"
+    assert code.astext() == "7 % 2"
+    assert block.astext() == "9 % 4"

@@ -117,6 +117,25 @@ def in_place(grad_output, x):
     return result
 
 
+def without_transposing(g, x):
+    n, c, h, w = x.shape
+    fours = x.reshape(n, c, h // 2, w // 2, 4)
+    return ((fours.argmax(axis=-1)[..., None] == np.arange(4)) * g[..., None]).reshape(x.shape)
+
+
+def without_transposing_back(g, x):
+    chosen = windows(x).argmax(axis=-1)[..., None] == np.arange(4)
+    return (chosen * g[..., None]).reshape(x.shape)
+
+
+def first_channels(image_shape, layers):
+    *shape, _ = conv_stack(image_shape, layers)
+    c, parameters = image_shape[0], 0
+    for kernels, size, _, _ in layers:
+        parameters += kernels * (c * size**2 + 1)
+    return *shape, parameters
+
+
 def last_winner(g, x):
     return max_pool_backward(g[..., ::-1, ::-1], x[..., ::-1, ::-1])[..., ::-1, ::-1]
 
@@ -179,6 +198,8 @@ WRONG = [
         lambda g, x: np.tile(g, (1, 1, 2, 2)) * max_pool_backward(np.ones_like(g), x),
         "like tiles",
     ),
+    (check.max_pool_backward, without_transposing, "follow each other in memory"),
+    (check.max_pool_backward, without_transposing_back, "not put back"),
     (check.max_pool_backward, lambda g, x: -max_pool_backward(g, x), "wrong sign"),
     (check.max_pool_backward, lambda g, x: g, "has shape"),
     (check.max_pool_backward, in_place, "in place"),
@@ -195,6 +216,7 @@ WRONG = [
     ),
     (check.conv_stack, counted(lambda t, c, m, k, hw: t + m * (k * k + 1)), "channels are missing"),
     (check.conv_stack, counted(lambda t, c, m, k, hw: t + m * (c * k + 1)), "it counts once"),
+    (check.conv_stack, first_channels, "channels of the image"),
     (check.conv_stack, counted(lambda t, c, m, k, hw: m * (c * k * k + 1)), "Only the last"),
     (check.conv_stack, sized(lambda n, k, s, p: (n + p - k) // s + 1), "one side only"),
     (check.conv_stack, sized(lambda n, k, s, p: (n + 2 * p - k) // s), "one too small"),

@@ -100,6 +100,11 @@ def product(k, factor):
     return wrong
 
 
+def halves_later(d, g):
+    products, outputs = outputs_by_hand(d, g)
+    return products * [1, 2, 2, 1], outputs
+
+
 def published_signs(d, g):
     products, outputs = outputs_by_hand(d, g)
     return products * [1, 1, 1, -1], outputs
@@ -134,6 +139,7 @@ WRONG = [
     (check.two_outputs, lambda d, g: outputs_by_hand(d, g)[1], "2 values"),
     (check.two_outputs, lambda d, g: outputs_by_hand(d, g)[::-1], "shape"),
     (check.two_outputs, lambda d, g: outputs_by_hand(d, g[::-1]), "reversed"),
+    (check.two_outputs, halves_later, "halve the second"),
     (check.two_outputs, published_signs, "takes d1 from d3"),
     (check.two_outputs, product(1, 2), "second product lacks its half"),
     (check.two_outputs, product(2, 2), "third product lacks its half"),
@@ -144,7 +150,7 @@ WRONG = [
     (check.tile_products, count(math.floor, square), "dropped"),
     (check.tile_products, count(lambda n: n, square), "Round up"),
     (check.tile_products, count(math.ceil, lambda m, r: m + r - 1), "one axis"),
-    (check.tile_products, count(math.ceil, lambda m, r: (m + r) ** 2), "one place longer"),
+    (check.tile_products, count(math.ceil, lambda m, r: (m + r) ** 2), "one place too many"),
     (check.tile_products, count(math.ceil, lambda m, r: m**2 * r**2), "for each tile"),
     (
         check.tile_products,
@@ -156,12 +162,14 @@ WRONG = [
         lambda h, w, r, m: -(-h // m) * -(-w // m) * (m + r - 1) ** 2,
         "cover the output",
     ),
-    (check.tile_products, count(round, square), "For height"),
+    (check.tile_products, count(round, square), "rounded to the nearest"),
+    (check.tile_products, count(math.ceil, lambda m, r: m**2), "counts the outputs"),
+    (check.tile_products, lambda h, w, r, m: count_by_hand(h - 1, w - 1, r, m), "first place"),
     (check.fft_convolve, spectra(max), "wraps round to the beginning"),
     (check.fft_convolve, spectra(lambda n, k: n + k - 2), "one place short"),
     (check.fft_convolve, spectra(lambda n, k: n + k), "one entry too many"),
     (check.fft_convolve, spectra(lambda n, k: n + k + 5), "shape"),
-    (check.fft_convolve, lambda a, b: np.correlate(a, b, "full"), "off"),
+    (check.fft_convolve, lambda a, b: np.correlate(a, b, "full"), "full correlation"),
     (check.fft_convolve, lambda a, b: np.convolve(a, b, "same"), "longer signal"),
     (check.fft_convolve, lambda a, b: np.convolve(a, b, "valid"), "overlap in part"),
     (check.fft_convolve, lambda a, b: convolve_by_hand(a, b).astype(complex), "complex"),
@@ -177,6 +185,16 @@ WRONG = [
         check.amplification,
         lambda at, g, bt: (abs(at) @ (abs(g).sum(1) * abs(bt).sum(1))).mean(),
         "mean over the outputs",
+    ),
+    (
+        check.amplification,
+        lambda at, g, bt: (abs(at) @ (abs(g).sum(1) * abs(bt).sum(1))).sum(),
+        "sum over the outputs",
+    ),
+    (
+        check.amplification,
+        lambda at, g, bt: (at @ (abs(g).sum(1) * abs(bt).sum(1))).max(),
+        "A^T still",
     ),
     (check.amplification, lambda at, g, bt: (abs(at) @ abs(g).sum(1)).max(), "data's transform"),
     (check.amplification, lambda at, g, bt: (abs(at) @ abs(bt).sum(1)).max(), "kernel's transform"),

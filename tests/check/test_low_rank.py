@@ -90,6 +90,7 @@ WRONG = [
         lambda r, o, g, ridge: np.linalg.lstsq(g[o], r[o], rcond=None)[0],
         "ridge is missing",
     ),
+    (check.fold_in, solved(lambda g, r, ridge, eye: (g.T @ g, g.T @ r)), "ridge is missing"),
     (check.fold_in, solved(lambda g, r, ridge, eye: (g.T @ g + ridge, g.T @ r)), "diagonal"),
     (
         check.fold_in,

@@ -163,6 +163,15 @@ def stride_ignored(grad_output, x, kernel, stride):
     return slide_backward(grad_output, x, kernel, 1)
 
 
+def stride_ignored_by_kernel(grad_output, x, kernel, stride):
+    right = slide_backward(grad_output, x, kernel, stride)
+    return right[0], np.correlate(x, grad_output, "valid")[: len(kernel)]
+
+
+def convolved_at_stride_1(grad_output, x, kernel, stride):
+    return np.convolve(grad_output, kernel), slide_backward(grad_output, x, kernel, stride)[1]
+
+
 def too_short(grad_output, x, kernel, stride):
     grad_x, grad_kernel = slide_backward(grad_output, x, kernel, stride)
     return grad_x[: stride * (len(grad_output) - 1) + len(kernel)], grad_kernel
@@ -206,6 +215,8 @@ WRONG = [
     (check.slide_backward, last_output_only, "several outputs overlap"),
     (check.slide_backward, flipped, "the kernel is flipped"),
     (check.slide_backward, stride_ignored, "The stride is ignored"),
+    (check.slide_backward, stride_ignored_by_kernel, "grad_kernel ignores the stride"),
+    (check.slide_backward, convolved_at_stride_1, "that of stride 1"),
     (check.slide_backward, too_short, "grad_x is too short"),
     (check.slide_backward, averaged, "grad_kernel is averaged"),
     (check.slide_backward, in_place, "in place"),

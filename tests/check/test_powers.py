@@ -50,10 +50,9 @@ def counted_by_digits(matrix, exponent):
 
 
 def link_for_growth(radius, growth):
-    k = np.arange(1, 1001)
+    k = np.arange(1, 201)
     above = growth - radius ** (2 * k) / growth
-    with np.errstate(over="ignore"):
-        return (above / (k * radius ** (k - 1.0))).min()
+    return (above / (k * radius ** (k - 1.0))).min()
 
 
 def link_by_bisection(radius, growth):
@@ -103,6 +102,14 @@ def quotient_in_the_loop(matrix, start, steps):
     return value, x
 
 
+def new_vector_with_old_product(matrix, start, steps):
+    x = start
+    for _ in range(steps):
+        y = matrix @ x
+        x = y / np.linalg.norm(y)
+    return x @ y, x
+
+
 def another_size(size):
     def wrong(matrix, start, steps):
         x = start
@@ -149,6 +156,14 @@ def one_by_one(matrix, exponent):
     return power.copy(), exponent - 1
 
 
+def half_twice(matrix, exponent):
+    if exponent == 1:
+        return matrix.copy(), 0
+    left, products = half_twice(matrix, exponent // 2)
+    right, more = half_twice(matrix, exponent - exponent // 2)
+    return left @ right, products + more + 1
+
+
 def powers_of_two_only(matrix, exponent):
     products = 0
     while exponent > 1:
@@ -185,6 +200,7 @@ def frobenius(radius, growth):
 WRONG = [
     (check.top_eigenvalue, without_division, "a few steps only"),
     (check.top_eigenvalue, quotient_in_the_loop, "one step earlier"),
+    (check.top_eigenvalue, new_vector_with_old_product, "mixes two steps"),
     (
         check.top_eigenvalue,
         lambda m, s, k: (
@@ -201,7 +217,8 @@ WRONG = [
     (check.top_eigenvalue, lambda m, s, k: top_eigenvalue(m.T, s, k), "transpose"),
     (check.top_eigenvalue, lambda m, s, k: top_eigenvalue(m, s, k)[::-1], "another order"),
     (check.top_eigenvalue, changed_start, "in place"),
-    (check.counted_power, one_by_one, "one factor at a time"),
+    (check.counted_power, one_by_one, "at a time"),
+    (check.counted_power, half_twice, "half once"),
     (check.counted_power, with_identity, "one product too many"),
     (check.counted_power, with_identity_and_last_square, "two products too many"),
     (check.counted_power, of_power(lambda p, c, k: (p, k.bit_length() - 1)), "only the squarings"),
@@ -225,6 +242,7 @@ WRONG = [
     (check.link_for_growth, between_powers, "between two powers"),
     (check.link_for_growth, of_links(lambda k, c, r, g: c[:10].min()), "first few powers"),
     (check.link_for_growth, of_links(lambda k, c, r, g: (c / r).min()), "too many"),
+    (check.link_for_growth, of_links(lambda k, c, r, g: [c.min()]), "a list"),
     (check.link_for_growth, of_links(lambda k, c, r, g: round(c.min(), 5)), "eight digits"),
     (check.link_for_growth, of_links(lambda k, c, r, g: 2 * c.min()), "above the growth"),
     (check.link_for_growth, of_links(lambda k, c, r, g: c.min() / 2), "below the growth"),

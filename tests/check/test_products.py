@@ -49,6 +49,16 @@ def csr_by_entry(data, indices, indptr, x):
     return y
 
 
+def csr_by_counting(data, indices, indptr, x):
+    rows = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    return np.bincount(rows, weights=data * x[indices], minlength=len(indptr) - 1)
+
+
+def csr_by_running_sum(data, indices, indptr, x):
+    total = np.concatenate([[0.0], np.cumsum(data * x[indices])])
+    return total[indptr[1:]] - total[indptr[:-1]]
+
+
 def csr_made_dense(data, indices, indptr, x):
     return sparse.csr_array((data, indices, indptr), shape=(len(indptr) - 1, len(x))).toarray() @ x
 
@@ -76,6 +86,8 @@ RIGHT = [
     (check.mlp_flops, flops_counted_by_pytorch),
     (check.csr_matvec, csr_matvec),
     (check.csr_matvec, csr_by_entry),
+    (check.csr_matvec, csr_by_counting),
+    (check.csr_matvec, csr_by_running_sum),
     (check.csr_matvec, csr_made_dense),
     (check.arithmetic_bound_batch, arithmetic_bound_batch),
     (check.arithmetic_bound_batch, batch_by_doubling),
@@ -125,6 +137,8 @@ WRONG = [
     (check.mlp_flops, lambda w, b: 2 * b * math.prod(w), "multiplied together"),
     (check.mlp_flops, lambda w, b: mlp_flops(w[:-1], b), "last layer"),
     (check.mlp_flops, lambda w, b: mlp_flops(w[1:], b), "first layer"),
+    (check.mlp_flops, lambda w, b: mlp_flops(w, b) + b * sum(w[1:]), "shifts"),
+    (check.mlp_flops, lambda w, b: mlp_flops(w, b) - b * sum(w[1:]), "first addition"),
     (check.mlp_flops, lambda w, b: 2 * b * sum(w), "sums the widths"),
     (check.mlp_flops, lambda w, b: 2 * b * sum(n**2 for n in w), "squares"),
     (check.mlp_flops, lambda w, b: 2 * b * w[0] * sum(w[1:]), "output of the first"),

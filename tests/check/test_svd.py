@@ -116,6 +116,12 @@ def first_rows(matrix, rank):
     return np.where(np.arange(len(matrix))[:, None] < rank, matrix, 0)
 
 
+def first_columns(matrix, rank):
+    kept = matrix.copy()
+    kept[:, rank:] = 0
+    return kept
+
+
 def columns_for_rows(matrix, rank):
     U, s, V = np.linalg.svd(matrix)
     return sum((s[i] * np.outer(U[:, i], V[:, i]) for i in range(rank)), np.zeros(matrix.shape))
@@ -157,6 +163,21 @@ def least_variance(x, k):
     return kept, model.explained_variance_ratio_[:k].sum()
 
 
+def uncentred_scores(x, k):
+    model = PCA(k, svd_solver="full").fit(x)
+    rebuilt = x @ model.components_.T @ model.components_ + x.mean(axis=0)
+    return rebuilt, model.explained_variance_ratio_.sum()
+
+
+def standardised(x, k):
+    rebuilt, share = pca_by_scikit_learn((x - x.mean(axis=0)) / x.std(axis=0), k)
+    return rebuilt * x.std(axis=0) + x.mean(axis=0), share
+
+
+def cut_into_four(image, size):
+    return image.reshape(image.shape[0] // size, size, image.shape[1] // size, size)
+
+
 def blocks(image, size, order):
     rows = blocks_as_rows(image, size).reshape(
         image.shape[0] // size, image.shape[1] // size, size, size
@@ -177,6 +198,7 @@ WRONG = [
     (check.truncated_svd, lambda w, k: w - truncated_svd(w, k), "leaves out"),
     (check.truncated_svd, columns_for_rows, "rows of Vt"),
     (check.truncated_svd, first_rows, "first rows of the matrix"),
+    (check.truncated_svd, first_columns, "first columns of the matrix"),
     (check.truncated_svd, lambda w, k: w, "is"),
     (check.truncated_svd, lambda w, k: truncated_svd(w, k).T, "it is the transpose"),
     (check.truncated_svd, lambda w, k: svd(w), "should be an array of shape"),
@@ -192,6 +214,12 @@ WRONG = [
     (check.pinv, inverse_of(lambda s, r: np.where(s > r * s[0], 0, 1 / s)), "changed places"),
     (check.pinv, inverse_of(lambda s, r: np.where(s > r * s[0], s, 0)), "not inverted"),
     (check.pinv, inverse_of(lambda s, r: 1 / np.clip(s, r * s[0], None)), "raised to the limit"),
+    (check.pinv, inverse_of(lambda s, r: np.where(s > r * sum(s), 1 / s, 0)), "share of the sum"),
+    (
+        check.pinv,
+        inverse_of(lambda s, r: np.where(s > r * np.sqrt(s @ s), 1 / s, 0)),
+        "share of the Frobenius norm",
+    ),
     (check.pinv, lambda w, r: pinv(w, r).T, "old order"),
     (check.pinv, in_place, "in place"),
     (check.pca_reconstruct, around(lambda x: 0), "not centred"),
@@ -223,6 +251,13 @@ WRONG = [
         lambda x, k: share_of(x, k, lambda s: 100 * (s[:k] ** 2).sum() / (s**2).sum()),
         "percentage",
     ),
+    (check.pca_reconstruct, uncentred_scores, "projected as they are"),
+    (check.pca_reconstruct, standardised, "standard deviations"),
+    (
+        check.pca_reconstruct,
+        lambda x, k: share_of(x, k, lambda s: (s[:k] ** 2).sum() / (len(x) - 1)),
+        "not divided by that of all",
+    ),
     (check.pca_reconstruct, lambda x, k: pca_reconstruct(x, k)[0], "2 values"),
     (check.pca_reconstruct, lambda x, k: pca_reconstruct(x, k)[::-1], "reconstruction"),
     (check.blocks_as_rows, lambda image, size: image.reshape(-1, size * size), "strip"),
@@ -237,6 +272,16 @@ WRONG = [
         "Each block is transposed",
     ),
     (check.blocks_as_rows, lambda image, size: blocks_as_rows(image.T, size), "and each is"),
+    (
+        check.blocks_as_rows,
+        lambda image, size: cut_into_four(image, size).swapaxes(0, 1).reshape(-1, size * size),
+        "The first two axes",
+    ),
+    (
+        check.blocks_as_rows,
+        lambda image, size: cut_into_four(image, size).swapaxes(2, 3).reshape(-1, size * size),
+        "The last two axes",
+    ),
     (
         check.blocks_as_rows,
         lambda image, size: blocks_as_rows(image, size).reshape(-1, size, size),

@@ -137,6 +137,38 @@ def test_both_gradients_are_fast_convolutions(padding: int) -> None:
     np.testing.assert_allclose(grad_weight, kernels.grad, atol=1e-11)
 
 
+@pytest.mark.parametrize("size", [16, 17])
+def test_a_stride_of_two_is_four_convolutions_that_save_less(size: int) -> None:
+    """Oracle: conv2d with a stride; the products that F(2, k) takes for each of two outputs."""
+    rng = np.random.default_rng(8)
+    x, weight = rng.normal(size=(2, 3, size, size)), rng.normal(size=(4, 3, 3, 3))
+    wanted = convolution.conv2d(x, weight, stride=2)
+    total, products = np.zeros_like(wanted), 0.0
+    for i, j in np.ndindex(2, 2):
+        kernel = np.ascontiguousarray(weight[:, :, i::2, j::2])
+        part = convolution.conv2d(np.ascontiguousarray(x[:, :, i::2, j::2]), kernel)
+        total += part[:, :, : wanted.shape[2], : wanted.shape[3]]
+        products += float(np.prod([(2 + taps - 1) / 2 for taps in kernel.shape[2:]]))
+    np.testing.assert_allclose(total, wanted, atol=1e-12)
+    assert 9 / products < 1.5 < 9 / (4 / 2) ** 2
+
+
+def test_the_fourier_count_is_below_the_definition_s_with_many_channels() -> None:
+    """Oracle: the counts of the convolutions that the lesson times."""
+
+    def total(method: str, case: tuple[int, int, int], **options: int) -> int:
+        n, channels, size = case
+        shapes = (n, channels, size, size), (channels, channels, 3, 3)
+        return operation_count(method, *shapes, padding=1, **options).total
+
+    for case in ((4, 64, 56), (4, 128, 28)):
+        assert total("fft", case) < 0.8 * total("direct", case)
+    single = (16, 1, 28)
+    assert total("fft", single) > total("direct", single)
+    for tile in (2, 4):
+        assert total("winograd", single, tile=tile) > total("direct", single)
+
+
 def test_large_tiles_lose_only_on_the_smallest_images() -> None:
     """Oracle: counts by the check's own loops."""
     count = check.tile_products.oracle

@@ -84,6 +84,8 @@ def test_eigenvalues_give_a_wrong_power_of_a_jordan_block() -> None:
     block, k = np.array([[0.9, 1.0], [0.0, 0.9]]), 10
     exact = k * 0.9 ** (k - 1)
     values, vectors = np.linalg.eig(block)
+    assert values[0] == values[1]
+    assert np.linalg.cond(vectors) > 1e15
     guess = vectors @ np.diag(values**k) @ np.linalg.inv(vectors)
     assert abs(guess[0, 1] - exact) > 0.5 * exact
     assert cm.matrix_power(block, k)[0, 1] == pytest.approx(exact, rel=1e-13)
@@ -125,6 +127,13 @@ def test_the_bounds_hold_and_a_small_numerical_radius_is_a_certificate(name: str
     assert (w > 1) == (name != "weak chain") == (norms.max() > 1)
 
 
+def test_the_numerical_radius_certifies_what_the_norm_cannot() -> None:
+    """Oracle: the kick has the range of diag(0.9) and a block of norm 1.9, radius 1.9 / 2."""
+    kick = np.array([[0.9, 0, 0], [0, 0, 1.9], [0, 0, 0]])
+    assert cm.numerical_radius(kick) == pytest.approx(0.95, rel=1e-12)
+    np.testing.assert_allclose(_norms(kick), np.r_[1.9, 0.9 ** np.arange(2, 301)], rtol=1e-10)
+
+
 @pytest.mark.parametrize("width", [2, 8, 32])
 def test_fresh_random_layers_follow_the_lyapunov_exponent(width: int) -> None:
     """Oracle: digamma for the mean and trigamma for the variance, within four standard errors."""
@@ -161,6 +170,20 @@ def test_one_matrix_repeated_follows_its_spectral_radius() -> None:
     for matrix, radius in zip(repeated[:5], radii[:5], strict=True):
         logs = cm.log_growth([matrix] * 2000, rng.normal(size=64))
         assert logs[-1] / 2000 == pytest.approx(np.log(radius), abs=3e-3)
+
+
+def test_a_random_start_falls_behind_the_spectral_radius_in_the_first_layers() -> None:
+    """Oracle: the logarithm of the radius of each draw, as often as there are layers."""
+    rng = np.random.default_rng(20)
+    lag = np.array(
+        [
+            cm.log_growth([matrix] * 50, rng.normal(size=64))
+            - np.arange(1, 51) * np.log(cm.spectral_radius(matrix))
+            for matrix in _gaussian(rng, 100, 64)
+        ]
+    ).mean(axis=0)
+    assert lag[19] < -0.6
+    assert abs(lag[49] - lag[19]) < abs(lag[19]) / 2
 
 
 def test_rotations_in_between_exchange_the_fates() -> None:

@@ -22,6 +22,7 @@ from companion.matrices import (
     chain_flops,
     crossover_density,
     naive_product,
+    predicted_seconds,
     product_cost,
     sparse_product_cost,
 )
@@ -115,6 +116,14 @@ def test_brackets_change_the_cost_five_hundredfold_and_not_the_result() -> None:
     left = chain_flops([n, n, n, 1], ((0, 1), 2))
     right = chain_flops([n, n, n, 1], (0, (1, 2)))
     assert (left, right) == (2 * n**3 + 2 * n**2, 4 * n**2)
+    # In time the model lets the vectors gain less, about sixtyfold: they are bound by memory.
+    square, thin = (
+        predicted_seconds(product_cost(n, n, columns), peak=PEAK, bandwidth=BANDWIDTH)
+        for columns in (n, 1)
+    )
+    np.testing.assert_allclose(square, 2 * n**3 / PEAK)
+    np.testing.assert_allclose(thin, 8 * (n**2 + 2 * n) / BANDWIDTH)
+    assert 60 < (square + thin) / (2 * thin) < 65
     a, b = np.random.default_rng(0).normal(size=(2, n, n))
     v = np.ones(n)
     np.testing.assert_allclose((a @ b) @ v, a @ (b @ v), atol=1e-8)

@@ -120,6 +120,14 @@ def test_a_photograph_has_a_low_rank_and_its_mixed_pixels_have_not(temple, seed:
     assert 255 * (m + n + 1) < m * n < 256 * (m + n + 1)
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_whole_rows_may_change_places_and_no_singular_value_changes(temple, seed: int) -> None:
+    """Oracle: the photograph with its rows in another order."""
+    rows = np.random.default_rng(seed).permutation(temple)
+    values = [np.linalg.svd(picture, compute_uv=False) for picture in (temple, rows)]
+    np.testing.assert_allclose(values[1], values[0], atol=1e-12 * values[0][0])
+
+
 def test_blocks_win_at_little_storage_and_the_whole_at_much(temple) -> None:
     """Oracle: errors at equal storage, from the singular values of both matrices."""
     mixed = np.random.default_rng(0).permutation(temple.ravel()).reshape(temple.shape)
@@ -198,6 +206,9 @@ def test_a_tolerance_shortens_the_weights_at_no_price_until_it_is_too_large() ->
     assert much[0] < default[0] - 0.02
     assert default[1] > 90
     assert some[1] < 2.5
+    for split in splits:
+        s = np.linalg.svd(split.x_train, compute_uv=False)
+        assert (s > 0.3 * s[0]).sum() == 1
 
 
 # --- Principal components -------------------------------------------------------------------------
@@ -222,6 +233,8 @@ def test_two_components_say_little_and_twenty_nearly_all() -> None:
         share = model.explained_variance_ratio.sum()
         found.append([share, error, nearest_mean_accuracy(*scores, split)])
     np.testing.assert_allclose(found, [[0.287, 0.850, 0.581], [0.895, 0.336, 0.897]], atol=0.004)
+    for share, error, _ in found:
+        assert error**2 == pytest.approx(1 - share, abs=0.02)
 
 
 def test_without_centring_the_first_direction_is_the_mean() -> None:

@@ -517,6 +517,83 @@ def test_long_validation_sequences_are_not_cut_in_time():
     assert history.val_loss == [0.0]
 
 
+def test_one_row_for_each_sequence_comes_out_in_order():
+    """Oracle: one forward pass over all samples, where predict needs several batches; and the
+    validation loss made of it."""
+    x = np.random.default_rng(1).normal(size=(3, 7, 2))
+    model = cn.Sequential(ToyRecurrent(2), LastStep())
+    expected = model.forward(x)
+    for size in (1, 3, 7):
+        rows = cn.predict(model, x, batch_size=size, batch_axis=1, output_axis=0)
+        np.testing.assert_array_equal(rows, expected)
+    many = np.random.default_rng(2).normal(size=(3, 1030, 2))
+    target = model.forward(many)
+    history = cn.fit(
+        model,
+        cn.MSELoss(),
+        cn.SGD(lr=1e-300),
+        x,
+        expected,
+        epochs=1,
+        rng=0,
+        validation=(many, target),
+        batch_axis=1,
+        output_axis=0,
+    )
+    assert history.val_loss == [0.0]
+
+
+class Pair(cn.Layer):
+    """A model of two inputs: a linear layer of the first, plus the second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = cn.Linear(2, 1, rng=0)
+
+    def children(self):
+        return {"linear": self.linear}
+
+    def forward(self, x):
+        first, second = x
+        return self.linear.forward(first) + second
+
+    def backward(self, grad_output):
+        return self.linear.backward(grad_output)
+
+
+def test_a_model_of_several_inputs_gets_a_tuple():
+    """Oracle: the linear layer alone, trained on the same target with the second input taken off,
+    which has the same gradients."""
+    rng = np.random.default_rng(0)
+    x, shift, y = rng.normal(size=(9, 2)), rng.normal(size=(9, 1)), rng.normal(size=(9, 1))
+    both, alone = Pair(), cn.Linear(2, 1, rng=0)
+    options = {"epochs": 4, "batch_size": 4, "rng": 1}
+    history = cn.fit(
+        both, cn.MSELoss(), cn.SGD(lr=0.1), (x, shift), y, validation=((x, shift), y), **options
+    )
+    other = cn.fit(
+        alone, cn.MSELoss(), cn.SGD(lr=0.1), x, y - shift, validation=(x, y - shift), **options
+    )
+    assert_close(both.linear.weight, alone.weight, tolerance=1e-12)
+    np.testing.assert_allclose(history.train_loss, other.train_loss, rtol=1e-12)
+    np.testing.assert_allclose(history.val_loss, other.val_loss, rtol=1e-12)
+    for size in (2, 100):
+        np.testing.assert_allclose(
+            cn.predict(both, (x, shift), batch_size=size), both.forward((x, shift)), rtol=1e-13
+        )
+    with pytest.raises(ValueError, match=r"x must hold arrays of as many samples each, got \[9, 8"):
+        cn.fit(both, cn.MSELoss(), cn.SGD(lr=0.1), (x, shift[:8]), y, **options)
+    with pytest.raises(ValueError, match=r"x must have samples along axis 0, got shape \(0, 1\)"):
+        cn.predict(both, (x, shift[:0]))
+
+
+def test_nested_tuples_of_numbers_are_one_input():
+    """Invariant: rows given as tuples are the array that they would make."""
+    model = cn.Linear(2, 1, rng=0)
+    rows = ((1.0, 2.0), (3.0, 4.0), (5.0, 6.0))
+    np.testing.assert_array_equal(cn.predict(model, rows), model(np.array(rows)))
+
+
 # Modes, progress, failure, seeds
 
 

@@ -1,5 +1,5 @@
 """The digits: real images, split by class, the same for every seed; the larger set on a local
-stand-in."""
+stand-in. The photographs, and images on larger canvases."""
 
 from types import SimpleNamespace
 
@@ -133,8 +133,7 @@ def test_bad_arguments_are_refused(options, error, message):
 
 
 def test_mnist_goes_through_fetch_openml(monkeypatch):
-    """Oracle: a local stand-in of the same form as OpenML's: text labels and pixels from 0 to 255.
-    Oracle: a local stand-in of the same form as OpenML's: text labels and pixels from 0 to 255."""
+    """Oracle: a local stand-in of the same form as OpenML's: labels as text, pixels to 255."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(256, size=(200, 784)).astype(float)
     pixels[0, 0], pixels[0, 1] = 0, 255
@@ -252,72 +251,6 @@ def test_a_photo_takes_the_type_asked_for():
 def test_load_photo_refuses(arguments, error, message):
     with pytest.raises(error, match=message):
         data.load_photo(**arguments)
-
-
-# --- Ratings --------------------------------------------------------------------------------------
-
-
-@given(
-    users=st.integers(2, 12),
-    items=st.integers(2, 12),
-    share=st.floats(0.05, 1.0),
-    seed=st.integers(0, 99),
-)
-def test_masks_are_disjoint_and_hold_the_share_asked_for(users, items, share, seed):
-    """Oracle: counts: each known entry once; 70, 15 and 15 per cent, within rounding."""
-    ratings = data.make_ratings(users, items, rank=1, observed=share, noise=0.1, rng=seed)
-    masks = np.array([ratings.train, ratings.val, ratings.test])
-    assert masks.sum(axis=0).max() <= 1
-    known = masks.sum()
-    assert known == round(share * users * items)
-    assert np.abs(masks.sum(axis=(1, 2)) - known * np.array([0.7, 0.15, 0.15])).max() <= 1
-
-
-@pytest.mark.parametrize("rank", [1, 3, 8])
-def test_the_truth_less_its_mean_has_the_rank_asked_for(rank):
-    """Oracle: numpy.linalg.matrix_rank; without noise the values are the truth."""
-    ratings = data.make_ratings(30, 20, rank=rank, observed=0.5, noise=0.0, rng=1)
-    assert np.linalg.matrix_rank(ratings.truth - 3.0) == rank
-    assert np.array_equal(ratings.values, ratings.truth)
-
-
-def test_truth_and_noise_have_the_variance_they_should():
-    """Oracle: variance 1 and noise squared, within four standard errors at 200,000 entries."""
-    ratings = data.make_ratings(500, 400, rank=40, observed=0.5, noise=0.5, rng=0)
-    noise = ratings.values - ratings.truth
-    assert noise.std() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(2 * noise.size))
-    # The entries of the truth depend on each other, through 500 users and 400 items.
-    assert ratings.truth.std() == pytest.approx(1.0, abs=0.05)
-    assert ratings.truth.mean() == pytest.approx(3.0, abs=0.05)
-
-
-def test_ratings_follow_their_seed():
-    """Oracle: a seed is short for its generator, and another gives other ratings."""
-    arguments = {"rank": 2, "observed": 0.5, "noise": 0.1}
-    one = data.make_ratings(9, 8, **arguments, rng=5)
-    same = data.make_ratings(9, 8, **arguments, rng=np.random.default_rng(5))
-    other = data.make_ratings(9, 8, **arguments, rng=6)
-    assert np.array_equal(one.values, same.values)
-    assert np.array_equal(one.train, same.train)
-    assert not np.array_equal(one.values, other.values)
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"users": 0}, ValueError, "users must be at least 1, got 0"),
-        ({"items": 2.0}, TypeError, "items must be an integer, got 2.0"),
-        ({"rank": 5}, ValueError, r"rank must be at most min\(users, items\) = 4, got 5"),
-        ({"rank": 0}, ValueError, "rank must be at least 1, got 0"),
-        ({"observed": 0.0}, ValueError, r"observed must lie in \(0, 1\], got 0.0"),
-        ({"noise": -1.0}, ValueError, "noise must lie in"),
-        ({"rng": None}, TypeError, "rng must be a numpy.random.Generator"),
-    ],
-)
-def test_make_ratings_refuses(change, error, message):
-    arguments = {"users": 6, "items": 4, "rank": 2, "observed": 0.5, "noise": 0.1, "rng": 0}
-    with pytest.raises(error, match=message):
-        data.make_ratings(**(arguments | change))
 
 
 # --- Canvases -------------------------------------------------------------------------------------
