@@ -1,6 +1,6 @@
 r"""Convolution and pooling as layers, and networks made of them.
 
-The layers follow the protocol of :class:`companion.network.Layer`, so the training
+The layers follow the protocol of :class:`.Layer`, so the training
 loop, the optimisers, storage and the gradient check of chapter 2 take them as they
 are. The arithmetic of a convolution is in :mod:`companion.convolution.matrix_product`.
 """

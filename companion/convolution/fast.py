@@ -262,7 +262,7 @@ def direct_conv2d(x: ArrayLike, weight: ArrayLike, *, padding: Padding = 0) -> F
     weight : array_like, shape (K, C, kh, kw)
         Kernels, of the dtype of `x`.
     padding : int, (int, int), "same" or "valid", default 0
-        Zeros around the images, see :func:`companion.convolution.resolve_padding`.
+        Zeros around the images, see :func:`.resolve_padding`.
 
     Returns
     -------
@@ -315,7 +315,7 @@ def winograd_conv2d(
         Outputs `m` along each side of a tile. Up to 6 single precision loses about one digit,
         above 6 two or more.
     padding : int, (int, int), "same" or "valid", default 0
-        Zeros around the images, see :func:`companion.convolution.resolve_padding`.
+        Zeros around the images, see :func:`.resolve_padding`.
     points : sequence of m + r - 2 numbers, optional
         See :func:`winograd_transforms`.
 
@@ -393,7 +393,7 @@ def fft_conv2d(
     weight : array_like, shape (K, C, kh, kw)
         Kernels, of the dtype of `x`.
     padding : int, (int, int), "same" or "valid", default 0
-        Zeros around the images, see :func:`companion.convolution.resolve_padding`.
+        Zeros around the images, see :func:`.resolve_padding`.
 
     Returns
     -------
@@ -480,7 +480,7 @@ def operation_count(
     Parameters
     ----------
     method : {"direct", "winograd", "fft"}
-        The matrix product of :func:`companion.convolution.conv2d` counts as "direct": it copies
+        The matrix product of :func:`.conv2d` counts as "direct": it copies
         more, but it multiplies the same numbers.
     x_shape : (int, int, int, int)
         N, C, H, W.

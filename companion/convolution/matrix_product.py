@@ -27,8 +27,8 @@ Padding = int | Sequence[int] | str
 #: Zeros before and after the rows, and before and after the columns.
 Sides = tuple[tuple[int, int], tuple[int, int]]
 
-#: The columns of as many samples as fit into this many bytes are made at once: enough for a long
-#: product, little enough that the columns are still in a cache when the product reads them.
+#: The columns of as many samples as fit into this many bytes are made at once. That is enough for a
+#: long product, and so little that the columns are still in a cache when the product reads them.
 CHUNK_BYTES = 4 * 2**20
 
 

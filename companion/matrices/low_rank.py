@@ -296,13 +296,13 @@ class LowRankLinear(Layer):
     ----------
     lora_A : ndarray, shape (rank, in_features)
     lora_B : ndarray, shape (out_features, rank)
-        The two arrays that are trained, and so the only ones in :meth:`parameters`.
-        The frozen weight and bias are among the :meth:`buffers`.
+        The two arrays that are trained, and so the only ones in :meth:`~.Layer.parameters`.
+        The frozen weight and bias are among the :meth:`~.Layer.buffers`.
 
     Raises
     ------
     TypeError
-        If `linear` is not a :class:`~companion.network.Linear`.
+        If `linear` is not a :class:`.Linear`.
     ValueError
         If `rank` or `alpha` is out of range.
 

@@ -12,8 +12,8 @@ from scipy import sparse
 
 from companion._validation import FloatArray, float_array, float_dtype, integer, real
 
-#: Where the brackets stand in a chain of factors 0, 1, 2 …: ``((0, 1), 2)`` multiplies the first
-#: two factors first.
+#: Where the brackets stand in a chain of factors 0, 1, 2 … For example, ``((0, 1), 2)`` multiplies
+#: the first two factors first.
 Order: TypeAlias = "int | tuple[Order, Order]"
 
 
