@@ -13,7 +13,7 @@ unit notebooks: export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: book test lab lint types spelling unit notebooks site browser portable benchmark mutants execute claims lock clean distclean help
+.PHONY: book test lab lint types spelling unit notebooks site browser portable benchmark mutants records execute claims lock clean distclean help
 
 # Say what runs, run it, and if it fails say which part to look at.
 define stage
@@ -72,7 +72,11 @@ mutants: $(VENV)/ready-mutation  ## plant errors in companion/network and list t
 	$(VENV)/bin/mutmut run --max-children 2
 	$(VENV)/bin/mutmut results
 
-execute: $(VENV)/ready-test  ## rerun notebooks in place and store their outputs (NOTEBOOKS=... for some)
+records: $(VENV)/ready-test  ## repeat the runs that take minutes and store their results (RECORDS=... for some)
+	$(PY) -m companion.records $(RECORDS)
+
+# Without NOTEBOOKS=... everything that a lesson shows is made anew, the long runs first.
+execute: $(VENV)/ready-test $(if $(filter file,$(origin NOTEBOOKS)),records)  ## rerun notebooks in place and store their outputs (NOTEBOOKS=... for some)
 	$(PY) tools/execute.py $(NOTEBOOKS)
 
 claims: $(VENV)/ready-test  ## write the boxes and the page on the sources from book/claims.yml

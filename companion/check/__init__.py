@@ -5,6 +5,7 @@ function on random inputs, compares it with an independent way to the result,
 and answers in one or two sentences.
 """
 
+from companion.check._attention import attend, beam_step, masked_softmax
 from companion.check._backward import (
     cross_entropy_gradient,
     linear_backward,
@@ -14,11 +15,19 @@ from companion.check._cnn import conv_stack, max_pool_backward, shift_images
 from companion.check._engine import Exercise, Mistake, Result
 from companion.check._fast import amplification, fft_convolve, tile_products, two_outputs
 from companion.check._forward import linear_forward, mlp_forward, stable_log_softmax
+from companion.check._language import (
+    bigram_table,
+    bits_and_perplexity,
+    tempered_softmax,
+)
 from companion.check._low_rank import fold_in, largest_rank, merged_weight
+from companion.check._lstm import bias_to_keep, lstm_step, lstm_step_backward
 from companion.check._matrix_product import conv_matrix, patch_columns, slide_backward
 from companion.check._optimisation import adamw_step, momentum_step, warmup_cosine
 from companion.check._powers import counted_power, link_for_growth, top_eigenvalue
 from companion.check._products import arithmetic_bound_batch, csr_matvec, mlp_flops
+from companion.check._rnn import rnn_forward, scalar_bptt, truncated_bptt
+from companion.check._sequences import last_valid_step, seasonal_naive_mase, time_split
 from companion.check._svd import blocks_as_rows, pca_reconstruct, pinv, truncated_svd
 from companion.check._vanishing_gradients import (
     error_preserving_std,
@@ -33,6 +42,11 @@ __all__ = [
     "adamw_step",
     "amplification",
     "arithmetic_bound_batch",
+    "attend",
+    "beam_step",
+    "bias_to_keep",
+    "bigram_table",
+    "bits_and_perplexity",
     "blocks_as_rows",
     "conv_matrix",
     "conv_stack",
@@ -44,9 +58,13 @@ __all__ = [
     "fold_in",
     "gradient_ratio",
     "largest_rank",
+    "last_valid_step",
     "linear_backward",
     "linear_forward",
     "link_for_growth",
+    "lstm_step",
+    "lstm_step_backward",
+    "masked_softmax",
     "max_pool_backward",
     "merged_weight",
     "mlp_flops",
@@ -57,11 +75,17 @@ __all__ = [
     "patch_columns",
     "pca_reconstruct",
     "pinv",
+    "rnn_forward",
+    "scalar_bptt",
+    "seasonal_naive_mase",
     "shift_images",
     "slide_backward",
     "stable_log_softmax",
+    "tempered_softmax",
     "tile_products",
+    "time_split",
     "top_eigenvalue",
+    "truncated_bptt",
     "truncated_svd",
     "two_outputs",
     "warmup_cosine",
