@@ -52,15 +52,15 @@ class Record:
         return f"stored on {self.date} by `{self.command}`, a run of {minutes} min"
 
 
-def record(name: str, *, folder: Path = FOLDER) -> Record:
+def record(name: str, *, folder: Path | None = None) -> Record:
     """Do the full run, store its result, and return it.
 
     Parameters
     ----------
     name : str
         One of ``RUNS``.
-    folder : Path
-        Where the file goes.
+    folder : Path, optional
+        Where the file goes; without it, beside this module.
 
     Returns
     -------
@@ -84,19 +84,19 @@ def record(name: str, *, folder: Path = FOLDER) -> Record:
         versions={package: version(package) for package in PACKAGES},
     )
     text = json.dumps(asdict(made), indent=1, allow_nan=False)
-    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    ((folder or FOLDER) / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     return load(name, folder=folder)
 
 
-def load(name: str, *, folder: Path = FOLDER) -> Record:
+def load(name: str, *, folder: Path | None = None) -> Record:
     """Return a stored result.
 
     Parameters
     ----------
     name : str
         One of ``RUNS``.
-    folder : Path
-        Where the file is.
+    folder : Path, optional
+        Where the file is; without it, beside this module.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def load(name: str, *, folder: Path = FOLDER) -> Record:
     FileNotFoundError
         If it has not been done yet: the message says how.
     """
-    path = folder / f"{choice('name', name, RUNS)}.json"
+    path = (folder or FOLDER) / f"{choice('name', name, RUNS)}.json"
     if not path.exists():
         raise FileNotFoundError(
             f"no result of {name!r} is stored: run `python -m companion.records {name}`"
