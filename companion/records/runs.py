@@ -188,6 +188,33 @@ RUNS["attention-numbers"] = Run(
         "widths": {},
     },
 )
+RUNS["attention-words"] = Run(
+    "companion.records.attention:translation",
+    full={
+        "n": 6000,
+        "train": {"task": "numbers", "min_digits": 3, "max_digits": 8, "reverse": True},
+        "tests": {
+            str(k): {
+                "n": 80 if k == 3 else 200,
+                "min_digits": k,
+                "max_digits": k,
+                "reverse": True,
+            }
+            for k in range(3, 10)
+        },
+        "runs": _ENCODERS,
+        "seeds": [0, 1, 2],
+        "widths": {},
+    },
+    short={
+        "n": 500,
+        "train": {"task": "numbers", "min_digits": 3, "max_digits": 6, "reverse": True},
+        "tests": {"4": {"n": 200, "min_digits": 4, "max_digits": 4, "reverse": True}},
+        "runs": {"dot product": {"attention": "dot", "epochs": 2}},
+        "seeds": [0],
+        "widths": {},
+    },
+)
 RUNS["attention-dates"] = Run(
     "companion.records.attention:translation",
     full={

@@ -233,3 +233,17 @@ def test_the_stored_examples():
         place = words[:seen].count(".")
         assert sentences[place][1] == "figure"
         assert sentences[place][3] in sentences[largest]
+
+
+def test_the_stored_numbers_the_other_way():
+    """From words to digits attention closes the gap, no length is new to it, and without it this
+    direction is the easier one."""
+    back = records.load("attention-words").results["right"]
+    there = records.load("attention-numbers").results["right"]
+    for digits in "345678":
+        assert np.mean(back["dot product"][digits]) > 0.9
+    assert max(back["no attention"]["8"]) < min(back["dot product"]["8"]) - 0.3
+    assert min(back["no attention"]["8"]) > max(there["no attention"]["8"]) + 0.1
+    assert max(back["dot product"]["8"]) < 1.0
+    for shares in back.values():
+        assert max(shares["9"]) < 0.02
