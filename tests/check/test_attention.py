@@ -204,18 +204,3 @@ def test_wrong_answers_fail_with_words_that_help(
     result = exercise(answer)
     assert not result
     assert words in result.message
-
-
-@pytest.mark.parametrize(
-    ("exercise", "stub"),
-    [
-        (check.attend, lambda query, key, value: None),
-        (check.masked_softmax, lambda scores, lengths: None),
-        (check.beam_step, lambda scores, log_probs, width: None),
-    ],
-)
-def test_the_stub_is_told_to_begin(exercise: Exercise, stub: Callable[..., Any]) -> None:
-    """Oracle: the stub as the lesson gives it."""
-    result = exercise(stub)
-    assert not result
-    assert "write its body" in result.message

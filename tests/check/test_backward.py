@@ -325,21 +325,6 @@ def test_wrong_answers_fail_with_words_that_help(
     assert words in result.message
 
 
-@pytest.mark.parametrize(
-    ("exercise", "stub"),
-    [
-        (check.linear_backward, lambda grad_output, x, weight: None),
-        (check.cross_entropy_gradient, lambda logits, labels: None),
-        (check.normalise_backward, lambda grad_output, x: None),
-    ],
-)
-def test_the_stub_is_told_to_begin(exercise: Exercise, stub: Callable[..., Any]) -> None:
-    """Oracle: the stub as the lesson gives it."""
-    result = exercise(stub)
-    assert not result
-    assert "write its body" in result.message
-
-
 def forward(name: str, case: dict[str, np.ndarray]) -> tuple[Callable[..., float], np.ndarray]:
     """Return the loss whose gradient an exercise asks for, and the point to differentiate at."""
     if name == "normalise_backward":

@@ -252,18 +252,3 @@ def test_wrong_answers_fail_with_words_that_help(
     result = exercise(answer)
     assert not result
     assert words in result.message
-
-
-@pytest.mark.parametrize(
-    ("exercise", "stub"),
-    [
-        (check.max_pool_backward, lambda grad_output, x: None),
-        (check.conv_stack, lambda image_shape, layers: None),
-        (check.shift_images, lambda images, shifts: None),
-    ],
-)
-def test_the_stub_is_told_to_begin(exercise: Exercise, stub: Callable[..., Any]) -> None:
-    """Oracle: the stub as the lesson gives it."""
-    result = exercise(stub)
-    assert not result
-    assert "write its body" in result.message

@@ -227,22 +227,6 @@ def test_wrong_answers_fail_with_words_that_help(
     assert words in result.message
 
 
-@pytest.mark.parametrize(
-    ("exercise", "stub"),
-    [
-        (check.two_outputs, lambda d, g: ...),
-        (check.tile_products, lambda height, width, taps, tile: ...),
-        (check.fft_convolve, lambda a, b: ...),
-        (check.amplification, lambda at, g, bt: ...),
-    ],
-)
-def test_the_stub_is_told_to_begin(exercise: Exercise, stub: Callable[..., Any]) -> None:
-    """Oracle: the stub as the lesson gives it."""
-    result = exercise(stub)
-    assert not result
-    assert "write its body" in result.message
-
-
 def test_the_oracle_of_the_tile_multiplies_four_times() -> None:
     """Oracle: np.correlate for the outputs, and products that span all of them."""
     rng = np.random.default_rng(0)

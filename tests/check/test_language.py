@@ -231,18 +231,3 @@ def test_wrong_answers_fail_with_words_that_help(
     result = exercise(answer)
     assert not result
     assert words in result.message
-
-
-@pytest.mark.parametrize(
-    ("exercise", "stub"),
-    [
-        (check.bits_and_perplexity, lambda logits, text: None),
-        (check.tempered_softmax, lambda logits, temperature: None),
-        (check.bigram_table, lambda text, size: None),
-    ],
-)
-def test_the_stub_is_told_to_begin(exercise: Exercise, stub: Callable[..., Any]) -> None:
-    """Oracle: the stub as the lesson gives it."""
-    result = exercise(stub)
-    assert not result
-    assert "write its body" in result.message

@@ -121,12 +121,3 @@ def test_wrong_answers_fail_with_words_that_help(
     result = exercise(answer)
     assert not result
     assert words in result.message
-
-
-@pytest.mark.parametrize(("name", "arguments"), [("largest_rank", 3), ("fold_in", 4)])
-def test_the_stub_is_told_to_begin(name: str, arguments: int) -> None:
-    """Oracle: the stub as the lesson gives it."""
-    stubs = {3: lambda a, b, c: ..., 4: lambda a, b, c, d: ...}
-    result = getattr(check, name)(stubs[arguments])
-    assert not result
-    assert "write its body" in result.message

@@ -321,18 +321,3 @@ def test_wrong_answers_fail_with_words_that_help(
     result = exercise(answer)
     assert not result
     assert words in result.message
-
-
-@pytest.mark.parametrize(
-    ("exercise", "stub"),
-    [
-        (check.lstm_step, lambda x, h, c, weight_ih, weight_hh, bias: None),
-        (check.bias_to_keep, lambda share, steps: None),
-        (check.lstm_step_backward, lambda grad_h, grad_c, c_before, i, f, g, o: None),
-    ],
-)
-def test_the_stub_is_told_to_begin(exercise: Exercise, stub: Callable[..., Any]) -> None:
-    """Oracle: the stub as the lesson gives it."""
-    result = exercise(stub)
-    assert not result
-    assert "write its body" in result.message

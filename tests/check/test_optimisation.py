@@ -353,20 +353,3 @@ def test_wrong_answers_fail_with_words_that_help(
     result = exercise(function)
     assert not result
     assert words in result.message
-
-
-@pytest.mark.parametrize(
-    ("exercise", "stub"),
-    [
-        (check.momentum_step, lambda w, velocity, gradient, lr, momentum: None),
-        (
-            check.adamw_step,
-            lambda w, m, v, gradient, t, lr, beta1, beta2, eps, weight_decay: None,
-        ),
-        (check.warmup_cosine, lambda step, lr, warmup_steps, total_steps: None),
-    ],
-)
-def test_the_stub_is_told_to_begin(exercise: Exercise, stub: Callable[..., Any]) -> None:
-    result = exercise(stub)
-    assert not result
-    assert "write its body" in result.message

@@ -185,21 +185,6 @@ def test_wrong_answers_fail_with_words_that_help(
     assert words in result.message
 
 
-@pytest.mark.parametrize(
-    ("exercise", "stub"),
-    [
-        (check.error_preserving_std, lambda slopes, fan_out: None),
-        (check.orthogonal_from, lambda draws, gain: None),
-        (check.gradient_ratio, lambda model, loss, x, y: None),
-    ],
-)
-def test_the_stub_is_told_to_begin(exercise: Exercise, stub: Callable[..., Any]) -> None:
-    """Oracle: the stub as the lesson gives it."""
-    result = exercise(stub)
-    assert not result
-    assert "write its body" in result.message
-
-
 def test_the_oracle_for_the_standard_deviation_keeps_the_error() -> None:
     """Oracle: a simulation with normal weights of the standard deviation it returns."""
     rng = np.random.default_rng(3)
