@@ -14,6 +14,8 @@ nbval reruns every cell and compares its outputs with the stored ones. On top of
   within HTML. The text around them is compared.
 - The names that values are glued under are compared as well as the values.
 - Cells run with a history, as in Jupyter, so that a semicolon at the end silences a cell.
+- A kernel that dies before its first reply is started again, and kernels have a profile folder of
+  their own: two notebooks that start at the same moment do not stand in each other's way.
 - Stored outputs without a run, a tag ``raises-exception`` on a cell that no longer raises, and
   any other way to make nbval look away (``nbval-skip``, the comments ``# NBVAL_...``) fail.
 """
@@ -21,7 +23,9 @@ nbval reruns every cell and compares its outputs with the stored ones. On top of
 from __future__ import annotations
 
 import math
+import os
 import re
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -36,6 +40,8 @@ IGNORE_TAG = "nbval-ignore-output"
 RAISES_TAGS = frozenset({"raises-exception", "nbval-raises-exception"})
 # Beyond this a "tolerance" no longer says what the number is.
 LOOSEST = 0.2
+# Starts of one kernel before its notebook is given up.
+STARTS = 3
 GLUE_PREFIX = "application/papermill.record/"
 IMAGE_TYPES = ("image/svg+xml", "image/png", "image/jpeg")
 
@@ -286,7 +292,15 @@ class CourseNotebook(IPyNbFile):
 
     def setup(self) -> None:
         """Start the kernel, and let cells run as Jupyter runs them."""
-        super().setup()
+        # Ports are chosen first and bound later; whoever takes one in between ends this kernel.
+        for start in range(STARTS):
+            try:
+                super().setup()
+            except RuntimeError:
+                if start == STARTS - 1:
+                    raise
+            else:
+                break
         client = self.kernel.kc
         execute = client.execute
         # A kernel that keeps no history does not see the semicolon at the end of a cell, and shows
@@ -301,6 +315,13 @@ class CourseNotebook(IPyNbFile):
             yield CourseCell.from_parent(
                 self, name=item.name, cell_num=item.cell_num, cell=item.cell, options=item.options
             )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep kernels apart from the user's IPython, and from those of other processes."""
+    folder = tempfile.TemporaryDirectory(prefix="ipython-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ["IPYTHONDIR"] = folder.name
 
 
 @pytest.hookimpl(wrapper=True)

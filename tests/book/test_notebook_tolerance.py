@@ -20,6 +20,7 @@ from tests.book.tiny import figure, glued, stream
 from tests.notebook_tolerance import (
     IGNORE_TAG,
     NUMBER,
+    STARTS,
     Tolerance,
     ToleranceError,
     numbers_in,
@@ -355,3 +356,43 @@ def test_nbval_with_the_hook(tmp_path: Path) -> None:
         if not right:
             wrong.append(f"{name}: expected {expected}\ngot {said}")
     assert not wrong, "\n\n".join(wrong)
+
+
+# A plugin for the runs below: the kernel dies as often as the environment says before it starts.
+DYING = """
+import os
+import nbval.plugin
+
+left = int(os.environ["DEATHS"])
+
+class Dying(nbval.plugin.RunningKernel):
+    def __init__(self, *args, **kwargs):
+        global left
+        left -= 1
+        if left >= 0:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        super().__init__(*args, **kwargs)
+
+nbval.plugin.RunningKernel = Dying
+"""
+
+
+@pytest.mark.parametrize(("deaths", "code"), [(STARTS - 1, 0), (STARTS, 1)])
+def test_a_kernel_that_dies_at_its_start_is_started_again(
+    tmp_path: Path, deaths: int, code: int
+) -> None:
+    """Oracle: kernels that die a known number of times; the last start is the limit."""
+    nbformat.write(new_notebook(cells=[cell("print(1)", stream("1\n"))]), tmp_path / "one.ipynb")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "dying.py").write_text(DYING)
+    plugins = ["-p", "tests.notebook_tolerance", "-p", "dying", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *plugins, "--nbval", "--nbval-current-env", "one.ipynb"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "DEATHS": str(deaths)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert run.returncode == code, run.stdout + run.stderr
+    assert ("Kernel died before replying" in run.stdout) is bool(code)
