@@ -8,8 +8,16 @@ from companion.data.prose import Text, load_prose
 from companion.data.ratings import Ratings, make_ratings
 from companion.data.reports import Reports, make_reports
 from companion.data.sentences import Sentences, make_sentences
-from companion.data.sequences import copy_baseline, make_adding, make_copy
+from companion.data.sequences import (
+    copy_baseline,
+    make_adding,
+    make_copy,
+    make_delayed_match,
+    make_n_back,
+)
 from companion.data.series import Series, load_co2, load_sunspots
+from companion.data.stories import Stories, make_stories
+from companion.data.tasks import Task, permuted_tasks, split_tasks
 from companion.data.tokens import Vocabulary
 from companion.data.translation import Translation, make_translation, number_words
 
@@ -19,6 +27,8 @@ __all__ = [
     "Sentences",
     "Series",
     "Split",
+    "Stories",
+    "Task",
     "Text",
     "Translation",
     "Vocabulary",
@@ -30,10 +40,15 @@ __all__ = [
     "load_sunspots",
     "make_adding",
     "make_copy",
+    "make_delayed_match",
+    "make_n_back",
     "make_ratings",
     "make_reports",
     "make_sentences",
+    "make_stories",
     "make_translation",
     "number_words",
+    "permuted_tasks",
     "place_on_canvas",
+    "split_tasks",
 ]
