@@ -51,7 +51,7 @@ class TracyWidom:
     equation takes over.
 
     For ``beta=4`` the literature has three scales. This is Bornemann's, of mean
-    -3.2624. Tracy and Widom (Commun. Math. Phys. 177, 1996) have
+    -3.2624. Tracy and Widom (Comm. Math. Phys. 177, 1996) have
     :math:`F_4(\sqrt 2 s)`, of mean -2.3069. The limit of the tridiagonal
     ensembles in the scale of the other two betas is :math:`F_4(2^{2/3} s)`, of
     mean -2.0552; :func:`hermite_edge` and :func:`laguerre_edge` know that.
@@ -329,7 +329,7 @@ def _left_tail(s: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, Float
 
     :math:`(\log F_2)'' = -q^2` and :math:`(\log F_1/\sqrt{F_2})' = q/2`. The
     constants are those of Deift, Its and Krasovsky (2008) and of Baik,
-    Buckingham and DiFranco (2008), both Commun. Math. Phys.
+    Buckingham and DiFranco (2008), both Comm. Math. Phys.
     """
     t = -s
     a, b = _painleve()

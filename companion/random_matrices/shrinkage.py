@@ -279,7 +279,7 @@ def shrink_covariance(
     spike = half + np.sqrt(np.maximum(half**2 - found[seen], 0.0)) - 1
     overlap = covariance_outlier(1 + spike, q).overlap if loss == "frobenius" else 1.0
     extra = (vt[seen].T * (spike * overlap)) @ vt[seen]
-    return noise**2 * (np.eye(p, dtype=x.dtype) + extra)
+    return np.asarray(noise**2 * (np.eye(p, dtype=x.dtype) + extra))
 
 
 @functools.cache
