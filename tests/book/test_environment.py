@@ -239,16 +239,31 @@ def test_the_website_asks_for_no_torch() -> None:
 
 
 def test_every_module_of_the_companion_imports_without_torch() -> None:
-    script = (
+    # A finder that refuses, and not None in sys.modules: SciPy looks there.
+    without_torch = (
         "import pkgutil, sys\n"
-        "sys.modules['torch'] = None\n"
+        "class NoTorch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'torch':\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, NoTorch())\n"
+    )
+    script = (
         "import companion\n"
         "for module in pkgutil.walk_packages(companion.__path__, 'companion.'):\n"
         "    __import__(module.name)\n"
         "    print(module.name)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    done, refused = (
+        subprocess.run(
+            [sys.executable, "-c", without_torch + code],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for code in (script, "import torch")
     )
     assert done.returncode == 0, done.stderr
     assert "companion.network" in done.stdout.split()
+    assert "ModuleNotFoundError: torch" in refused.stderr
