@@ -190,11 +190,11 @@ outlier = Exercise(
             variant=_outlier_but(lambda noise, t, z, o: (z, math.sqrt(o))),
         ),
         Mistake(
-            "The position is right. In the overlap the strength is missing, or not squared.",
+            "The position is right. In the overlap the strength is not squared.",
             variant=_outlier_but(lambda noise, t, z, o: (z, o * t)),
         ),
         Mistake(
-            "The position is right. In the overlap the strength is missing, or not squared.",
+            "The position is right. In the overlap the strength is missing.",
             variant=_outlier_but(lambda noise, t, z, o: (z, o * t**2)),
         ),
         Mistake(

@@ -190,7 +190,7 @@ WRONG: list[tuple[Exercise, Callable[..., Any], str]] = [
     (check.outlier, lambda noise, t: outlier(noise, 1 / t), "wrong side"),
     (check.outlier, overlap_of(lambda o, t, n: o**0.5), "not its size"),
     (check.outlier, overlap_of(lambda o, t, n: o * t), "not squared"),
-    (check.outlier, overlap_of(lambda o, t, n: o * t * t), "not squared"),
+    (check.outlier, overlap_of(lambda o, t, n: o * t * t), "strength is missing"),
     (check.outlier, overlap_of(lambda o, t, n: 1 / o), "upside down"),
     (check.outlier, overlap_of(lambda o, t, n: o / n), "their mean belongs"),
     (check.outlier, overlap_of(lambda o, t, n: 1.0), "square of the mean"),
