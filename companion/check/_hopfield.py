@@ -104,6 +104,15 @@ def _overlaps(patterns: FloatArray) -> FloatArray:
     return np.asarray(patterns @ patterns.T / patterns.shape[1])
 
 
+def _like_hebb(case: Mapping[str, Any], right: FloatArray, got: Any) -> bool:
+    """Whether these are Hebb's weights, up to a factor and the diagonal."""
+    if np.shape(got) != right.shape:
+        return False
+    hebb, rest = hebbian(case["patterns"]), _without_diagonal(got)
+    factor = float((rest * hebb).sum() / (hebb * hebb).sum())
+    return factor > 0 and np.allclose(rest, factor * hebb)
+
+
 projection_weights = Exercise(
     name="projection_weights",
     oracle=_projection_by_qr,
@@ -115,12 +124,14 @@ projection_weights = Exercise(
     mistakes=[
         Mistake(
             "These are Hebb's weights: the overlaps between the patterns are not undone.",
-            # For patterns at right angles both rules agree, so that says nothing.
-            when=lambda case, right, got: np.allclose(got, hebbian(case["patterns"])),
+            # For patterns at right angles both rules agree, but not for random ones.
+            when=_like_hebb,
         ),
         Mistake(
             "The diagonal is still there. Set the weights of units to themselves to zero.",
-            variant=lambda p: np.linalg.pinv(p) @ p,
+            when=lambda case, right, got: (
+                np.shape(got) == right.shape and np.allclose(_without_diagonal(got), right)
+            ),
         ),
         Mistake(
             "The overlaps between the patterns are applied; their inverse is needed.",
@@ -196,6 +207,11 @@ recalled_overlap = Exercise(
             "This is the smaller of the two solutions. The state that is recalled belongs to the "
             "larger one.",
             variant=_lower,
+        ),
+        Mistake(
+            "This is the solution zero, which there is at any load. Look for the larger ones: "
+            "start at a larger y.",
+            when=lambda case, right, got: right > 0.0 and np.isclose(got, 0.0, atol=1e-3),
         ),
         Mistake(
             "This is the overlap after one step from the pattern. Wrong units make more units "

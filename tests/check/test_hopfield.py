@@ -175,6 +175,19 @@ def iterated(load, noise=2.0, slope=1.1283791670955126):
     return special.erf(y)
 
 
+def iterated_from_below(load):
+    y = 0.5
+    for _ in range(600):
+        y = special.erf(y) / (np.sqrt(2 * load) + 2 / np.sqrt(np.pi) * np.exp(-y * y))
+    return special.erf(y)
+
+
+def diagonal_of_ones(patterns):
+    weight = np.linalg.pinv(patterns) @ patterns
+    np.fill_diagonal(weight, 1.0)
+    return weight
+
+
 def never_zero(load):
     return recalled_overlap(load) or 0.967
 
@@ -192,7 +205,10 @@ WRONG = [
     (check.energy_change, lambda w, s, i: w[i] @ s, "field of the unit"),
     (check.energy_change, changes_the_state, "changes its argument state"),
     (check.projection_weights, hebb, "Hebb's weights"),
+    (check.projection_weights, lambda p: p.T @ p, "Hebb's weights"),
+    (check.projection_weights, lambda p: hebb(p) * p.shape[1] / len(p), "Hebb's weights"),
     (check.projection_weights, lambda p: np.linalg.pinv(p) @ p, "diagonal is still there"),
+    (check.projection_weights, diagonal_of_ones, "diagonal is still there"),
     (check.projection_weights, not_inverted, "inverse is needed"),
     (check.projection_weights, no_units_in_the_overlaps, "once too often"),
     (check.projection_weights, no_units_at_all, "not divided"),
@@ -200,6 +216,7 @@ WRONG = [
     (check.projection_weights, lambda p: p @ np.linalg.pinv(p), "joins two units"),
     (check.recalled_overlap, solution_y, "This is y"),
     (check.recalled_overlap, lower_branch, "smaller of the two"),
+    (check.recalled_overlap, iterated_from_below, "solution zero"),
     (check.recalled_overlap, lambda a: special.erf(1 / np.sqrt(2 * a)), "after one step"),
     (check.recalled_overlap, lambda a: iterated(a, noise=1.0), "load itself"),
     (check.recalled_overlap, lambda a: iterated(a, slope=1.0), "2 over the root"),

@@ -270,6 +270,18 @@ def test_synchronous_recall_against_a_loop(seed):
         assert found.converged[k] == (period == 1)
 
 
+@given(seed=seeds)
+@few
+def test_synchronous_recall_with_ties_has_no_longer_cycle(seed):
+    """Published (Goles, Fogelman & Pellegrin 1985): a unit that stays in a tie acts like one with
+    a small weight to itself, and the matrix is still symmetric."""
+    rng = np.random.default_rng(seed)
+    weight = rng.integers(-2, 3, size=(5, 5))
+    states = np.array(list(itertools.product((1.0, -1.0), repeat=5)))
+    found = recall(weight + weight.T, states, mode="synchronous")
+    assert set(found.period.tolist()) <= {1, 2}
+
+
 def test_two_units_that_agree_only_in_turn():
     """Closed form: two units joined by a positive weight exchange their states for ever, if both
     are updated at once."""

@@ -224,6 +224,26 @@ def test_the_best_beta_makes_one_step_a_mean_given_the_state():
     np.testing.assert_allclose(memory.modern_recall(patterns, state, beta), wanted, atol=1e-12)
 
 
+def test_the_best_beta_for_units_is_not_the_best_for_whole_patterns():
+    """Oracle: where the right pattern alone is nearest, on the same copies; the share of theory."""
+    count = round(predicted_capacity("modern", 30, 0.1))
+    shares = []
+    for seed in (11, 12):
+        rng = np.random.default_rng(seed)
+        stored = memory.random_patterns(count, 30, rng=rng, dtype=np.float32)
+        wanted = stored[:150]
+        copies = memory.flip(wanted, 0.1, rng=rng)
+        ends = [np.sign(memory.modern_recall(stored, copies, b)) for b in (np.log(9) / 2, 3.0)]
+        shares.append([(end == wanted).all(axis=1).mean() for end in ends])
+        products = copies @ stored.T
+        right = (products * (np.arange(count) != np.arange(150)[:, None])).max(axis=1)
+        shares[-1].append((right < (copies * wanted).sum(axis=1)).mean())
+    best, large, nearest = np.mean(shares, axis=0)
+    assert best < large - 0.03
+    assert large == pytest.approx(0.5, abs=0.1)
+    assert large == pytest.approx(nearest, abs=0.02)
+
+
 def test_dreaming_is_least_squares_on_noisy_copies():
     """Oracle: all ways to flip units, with their probabilities, and weighted least squares."""
     units, f = 6, 0.15
