@@ -79,6 +79,17 @@ sequence_metrics = Exercise(
             variant=_metrics_but(lambda r, m: (m[0], -m[2], m[2])),
         ),
         Mistake(
+            "The best accuracy is looked for only from the training on each task onwards. "
+            "The definition takes the rows before it, too.",
+            variant=_metrics_but(
+                lambda r, m: (
+                    m[0],
+                    _mean(np.array([r[j:-1, j].max() - r[-1, j] for j in range(len(r) - 1)])),
+                    m[2],
+                )
+            ),
+        ),
+        Mistake(
             "The last task is counted, too. It has had no time to be forgotten, "
             "so the means run over T - 1 tasks.",
             variant=_metrics_but(
@@ -281,6 +292,13 @@ reservoir = Exercise(
         Mistake(
             "A draw of zero is not used. Place 0 is as good as any other.",
             variant=_reservoir_but(replaces=lambda i, draw, budget: 0 < draw < budget),
+        ),
+        Mistake(
+            "The draws are counted from the first item after the places are full. "
+            "Item i belongs to draws[i].",
+            variant=lambda stream, budget, draws: _reservoir_by_places(
+                stream, budget, np.concatenate([draws[:budget], draws])[: len(draws)]
+            ),
         ),
         Mistake(
             "The draws are used while there are still free places. The first items just fill them.",

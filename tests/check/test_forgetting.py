@@ -122,6 +122,15 @@ WRONG = [
         lambda r: (r[-1].mean(), -sequence_metrics(r)[1], sequence_metrics(r)[2]),
         "positive where accuracy fell",
     ),
+    (
+        check.sequence_metrics,
+        lambda r: (
+            r[-1].mean(),
+            np.mean([max(r[j:-1, j]) - r[-1, j] for j in range(len(r) - 1)]),
+            sequence_metrics(r)[2],
+        ),
+        "rows before it",
+    ),
     (check.sequence_metrics, lambda r: r[-1].mean(), "should be 3 values"),
     (check.softmax_fisher, lambda x, w: len(x) * softmax_fisher(x, w), "not divided"),
     (check.softmax_fisher, lambda x, w: softmax_fisher(x, w).T, "transpose"),
@@ -178,6 +187,7 @@ WRONG = [
     ),
     (check.reservoir, lambda s, b, d: s[-b:], "last items"),
     (check.reservoir, lambda s, b, d: s[:b], "first items of the stream"),
+    (check.reservoir, lambda s, b, d: draws_from_the_start(s, b, d), "belongs to draws[i]"),
     (check.reservoir, lambda s, b, d: ring(s, b), "in turn"),
     (check.reservoir, lambda s, b, d: reservoir(s, b, d)[::-1], "For "),
     (check.reservoir, lambda s, b, d: reservoir(s, b, np.maximum(d, 1)), "For "),
@@ -190,6 +200,14 @@ WRONG = [
     (check.reservoir, lambda s, b, d: fills_by_draw(s, b, d), "still free places"),
     (check.reservoir, lambda s, b, d: in_place(s, b, d), "changes its argument stream"),
 ]
+
+
+def draws_from_the_start(stream, budget, draws):
+    kept = stream[:budget].copy()
+    for i in range(budget, len(stream)):
+        if draws[i - budget] < budget:
+            kept[draws[i - budget]] = stream[i]
+    return kept
 
 
 def ring(stream, budget):
