@@ -48,6 +48,11 @@ noise_moment = Exercise(
             variant=lambda k, aspect: _moment_by_quadrature(k, 1 / aspect),
         ),
         Mistake(
+            "It is right where no eigenvalue has to be zero. With an aspect above 1 some have to, "
+            "and the mean is over all of them, zeros included.",
+            variant=lambda k, aspect: _moment_by_quadrature(k, aspect) * max(1.0, aspect),
+        ),
+        Mistake(
             "Every term has one power of the aspect too many. The first term is 1: "
             "for k = 1 the moment is 1 for every aspect.",
             variant=_moment_but(lambda k, r, q: _narayana(k, r) * q**r),
@@ -135,7 +140,11 @@ smoothed_semicircle = Exercise(
         ),
         Mistake(
             "It is close, but has not settled: near the axis the iteration needs many steps.",
-            when=lambda case, right, got: np.abs(got - right).max() < 0.1 * np.abs(right).max(),
+            when=lambda case, right, got: (
+                isinstance(got, np.ndarray)
+                and (got.shape, got.dtype) == (right.shape, right.dtype)
+                and np.abs(got - right).max() < 0.1 * np.abs(right).max()
+            ),
         ),
         Mistake(
             "The argument of the number m is x alone, without the imaginary part eta.",
@@ -178,7 +187,8 @@ noise_edges = Exercise(
     sample=_noise_case,
     outputs=("low", "high", "zeros"),
     edge_cases=[
-        {"x": np.array([[1.0, -1.0], [-1.0, 1.0]])},
+        # Of full rank, so that zeros may also be counted in the data.
+        {"x": np.array([[1.0, -1.0], [1.0, 1.0]])},
         {"x": np.array([[2.0, 0.0, -2.0, 1.0]])},
     ],
     mistakes=[
@@ -214,6 +224,11 @@ noise_edges = Exercise(
             variant=_edges_but(zeros=lambda n, p: p - n),
         ),
         Mistake(
+            "It counts no zeros, whatever the shape. Where there are more columns than rows, the "
+            "covariance matrix cannot have full rank.",
+            variant=_edges_but(zeros=lambda n, p: 0),
+        ),
+        Mistake(
             "It counts zeros of the transposed product. The covariance matrix has as many rows as "
             "the data have columns.",
             variant=_edges_but(zeros=lambda n, p: max(0, n - p)),
@@ -221,6 +236,14 @@ noise_edges = Exercise(
         Mistake(
             "The zeros are given as a share. Their number is asked for.",
             variant=_edges_but(zeros=lambda n, p: max(0.0, 1 - n / p)),
+        ),
+        Mistake(
+            "The lower edge is 0 where there are more columns than rows. The eigenvalues that are "
+            "not zero begin higher up there.",
+            variant=lambda x: (
+                0.0 if x.shape[1] > x.shape[0] else _edges_by_the_law(x)[0],
+                *_edges_by_the_law(x)[1:],
+            ),
         ),
         Mistake(
             "The aspect itself stands where its root belongs.",

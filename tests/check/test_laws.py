@@ -56,6 +56,11 @@ def noise_edges(x):
     return variance * (1 - root) ** 2, variance * (1 + root) ** 2, max(0, p - n)
 
 
+def by_rank(x):
+    low, high, _ = noise_edges(x)
+    return low, high, x.shape[1] - np.linalg.matrix_rank(x)
+
+
 def by_counting(x):
     n, p = x.shape
     variance = np.linalg.norm(x) ** 2 / x.size
@@ -71,6 +76,7 @@ RIGHT = [
     (check.smoothed_semicircle, by_formula),
     (check.noise_edges, noise_edges),
     (check.noise_edges, by_counting),
+    (check.noise_edges, by_rank),
 ]
 
 
@@ -117,6 +123,11 @@ WRONG: list[tuple[Exercise, Callable[..., Any], str]] = [
     (check.noise_moment, lambda k, aspect: math.comb(2 * k, k) // (k + 1), "Catalan"),
     (check.noise_moment, lambda k, aspect: noise_moment(k, 1 / aspect), "transposed"),
     (check.noise_moment, lambda k, aspect: aspect * noise_moment(k, aspect), "one power"),
+    (
+        check.noise_moment,
+        lambda k, aspect: noise_moment(k, aspect) / min(1.0, 1 / aspect),
+        "zeros included",
+    ),
     (check.noise_moment, moment_of(lambda k, r: k * narayana(k, r)), "factor 1/k"),
     (check.noise_moment, moment_of(narayana, last=-1), "last term"),
     (check.noise_moment, moment_of(narayana, first=2), "first term"),
@@ -153,6 +164,8 @@ WRONG: list[tuple[Exercise, Callable[..., Any], str]] = [
         "not settled",
     ),
     (check.smoothed_semicircle, lambda x, v, eta: 0.0 * x, "without the imaginary part"),
+    (check.smoothed_semicircle, lambda x, v, eta: list(by_formula(x, v, eta)), "a list"),
+    (check.smoothed_semicircle, lambda x, v, eta: by_formula(x, v, eta) + 0j, "complex128"),
     (
         check.noise_edges,
         edges_of(
@@ -206,6 +219,12 @@ WRONG: list[tuple[Exercise, Callable[..., Any], str]] = [
         check.noise_edges,
         lambda x: (*noise_edges(x)[:2], max(0.0, 1 - x.shape[0] / x.shape[1])),
         "as a share",
+    ),
+    (check.noise_edges, lambda x: (*noise_edges(x)[:2], 0), "counts no zeros"),
+    (
+        check.noise_edges,
+        edges_of(lambda x, n, p: (noise_edges(x)[0] * (p <= n), *noise_edges(x)[1:])),
+        "begin higher up",
     ),
     (
         check.noise_edges,
