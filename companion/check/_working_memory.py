@@ -29,6 +29,7 @@ def _curve_but(
     power: int = 2,
     last_step: bool = False,
     no_input: bool = False,
+    no_noise: bool = False,
     from_one: bool = False,
     root: bool = False,
     no_inverse: bool = False,
@@ -38,13 +39,14 @@ def _curve_but(
         n = len(v)
         w = w.T if transposed else w
         step = noise**power * np.eye(n) + (0.0 if no_input else np.outer(v, v))
+        step = np.outer(v, v) if no_noise else step
         c: FloatArray = step
         if not last_step:
             c = np.linalg.solve(np.eye(n * n) - np.kron(w, w), step.ravel()).reshape(n, n)
         held = []
         for k in range(lags):
             u = np.linalg.matrix_power(w, k + from_one) @ v
-            held.append(u @ u if no_inverse else u @ np.linalg.solve(c, u))
+            held.append(u @ u if no_inverse else u @ np.linalg.pinv(c) @ u)
         found = np.sqrt(held) if root else np.array(held)
         return np.cumsum(found) if growing else found
 
@@ -73,6 +75,10 @@ memory_curve = Exercise(
             "The covariance holds the noise alone. The inputs move the state as well, and to the "
             "input asked for all others are noise.",
             variant=_curve_but(no_input=True),
+        ),
+        Mistake(
+            "The covariance holds the inputs alone. The noise moves the state as well.",
+            variant=_curve_but(no_noise=True),
         ),
         Mistake(
             "W stands transposed. With h = W h + v x the input of k steps ago has been multiplied "
@@ -151,8 +157,17 @@ line_capacity = Exercise(
                 np.sum(1.0 / (np.arange(1, size + 1) * max(noise, 1e-300) ** 2))
             ),
         ),
+        Mistake(
+            "The noises are added up before they are squared. They are independent: their "
+            "variances add up.",
+            variant=_line_but(lambda k, n, s: 1.0 / (1.0 + ((k + 1) * s) ** 2)),
+        ),
+        Mistake(
+            "These are correlations. The memory function has their squares.",
+            variant=_line_but(lambda k, n, s: 1.0 / np.sqrt(1.0 + (k + 1) * s**2)),
+        ),
     ],
-    success="It agrees with the memory function of the shifted identity, summed.",
+    success="It agrees with the memory function of a delay line, summed.",
 )
 
 
@@ -180,6 +195,7 @@ def _recall_but(
     late: int = 0,
     no_decay: bool = False,
     softmax: bool = False,
+    softmax_first: bool = False,
     share: bool = False,
     nearest: bool = False,
     squared: bool = False,
@@ -191,8 +207,9 @@ def _recall_but(
         scores = keys @ query
         if softmax:
             scores = np.exp(scores - scores.max())
+            scores = scores / scores.sum() if softmax_first else scores
         weights = scores * factors
-        if softmax or share:
+        if (softmax and not softmax_first) or share:
             weights = weights / weights.sum()
         if nearest:
             return np.asarray((factors * np.ones(n))[scores.argmax()] * values[scores.argmax()])
@@ -233,6 +250,10 @@ recall = Exercise(
         Mistake(
             "This takes a softmax of the products. Fast weights use the products themselves.",
             variant=_recall_but(softmax=True),
+        ),
+        Mistake(
+            "This takes a softmax of the products. Fast weights use the products themselves.",
+            variant=_recall_but(softmax=True, softmax_first=True),
         ),
         Mistake(
             "The weights are divided by their sum. Nothing in the matrix makes them add up to 1.",

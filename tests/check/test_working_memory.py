@@ -105,6 +105,12 @@ def noise_only(w, v, noise, lags):
     return curve(w, v, covariance(w, noise**2 * np.eye(len(v))), lags)
 
 
+def inputs_only(w, v, noise, lags):
+    inverse = np.linalg.pinv(covariance(w, np.outer(v, v)), rcond=1e-12)
+    powers = [np.linalg.matrix_power(w, k) @ v for k in range(lags)]
+    return np.array([u @ inverse @ u for u in powers])
+
+
 def one_late(w, v, noise, lags):
     c = covariance(w, np.outer(v, v) + noise**2 * np.eye(len(v)))
     return curve(w, v, c, lags, first=1)
@@ -118,6 +124,7 @@ WRONG = [
     (check.memory_curve, one_step, "one step only"),
     (check.memory_curve, deviation, "adds up variances"),
     (check.memory_curve, noise_only, "noise alone"),
+    (check.memory_curve, inputs_only, "inputs alone"),
     (check.memory_curve, lambda w, v, s, k: memory_curve(w.T, v, s, k), "transposed"),
     (check.memory_curve, one_late, "one too large"),
     (check.memory_curve, no_inverse, "inverse of the covariance is missing"),
@@ -132,6 +139,16 @@ WRONG = [
         check.line_capacity,
         lambda n, s: sum(1 / (k * s**2) if s else np.inf for k in range(1, n + 1)),
         "signal and noise together",
+    ),
+    (
+        check.line_capacity,
+        lambda n, s: sum(1 / (1 + (k * s) ** 2) for k in range(1, n + 1)),
+        "before they are squared",
+    ),
+    (
+        check.line_capacity,
+        lambda n, s: sum((1 + k * s**2) ** -0.5 for k in range(1, n + 1)),
+        "has their squares",
     ),
     (check.recall, lambda k, v, q, d: recall(k, v, q, 1.0), "decay is missing"),
     (check.recall, lambda k, v, q, d: recall(k[::-1], v[::-1], q, d), "wrong way round"),
@@ -161,12 +178,17 @@ def test_wrong_answers_get_their_diagnosis(
 
 
 def test_attention_is_not_fast_weights() -> None:
-    """Oracle: the softmax of the lesson on attention, with the decay as a factor."""
+    """Oracle: the softmax of the lesson on attention, with the decay before or after it."""
 
     def attend(keys, values, query, decay):
         scores = np.exp(keys @ query) * decay ** np.arange(len(keys))[::-1]
         return scores / scores.sum() @ values
 
-    result = check.recall(attend)
-    assert not result
-    assert "softmax" in result.message
+    def attend_and_decay(keys, values, query, decay):
+        scores = np.exp(keys @ query)
+        return decay ** np.arange(len(keys))[::-1] * scores / scores.sum() @ values
+
+    for wrong in (attend, attend_and_decay):
+        result = check.recall(wrong)
+        assert not result
+        assert "softmax" in result.message
