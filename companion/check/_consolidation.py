@@ -14,12 +14,14 @@ from companion.check._engine import Exercise, Mistake, distinct_sizes
 
 
 def _mode_case(rng: np.random.Generator) -> Mapping[str, Any]:
+    eigenvalue = float(rng.uniform(0.05, 4.0))
     return {
-        "eigenvalue": float(rng.uniform(0.05, 4.0)),
+        "eigenvalue": eigenvalue,
         "rule": float(rng.normal()),
         "start": float(rng.normal()),
         "noise": float(rng.uniform(0.1, 2.0)),
-        "time": float(rng.uniform(0.1, 5.0)),
+        # In the middle of learning: at the end many wrong answers are right.
+        "time": float(rng.uniform(0.1, 2.5)) / eigenvalue,
     }
 
 
@@ -42,6 +44,7 @@ def _mode_but(
     from_zero: bool = False,
     not_squared: bool = False,
     not_divided: bool = False,
+    by_singular_value: bool = False,
     at_the_end: bool = False,
     spread: bool = False,
     with_noise: bool = False,
@@ -55,6 +58,8 @@ def _mode_but(
         if spread:
             share = 1.0 - left**2
         scale = 1.0 if not_divided or eigenvalue == 0 else eigenvalue
+        if by_singular_value:
+            scale = math.sqrt(scale)
         learned_noise = 0.0 if no_noise or eigenvalue == 0 else noise * share / scale
         return bias + learned_noise + (noise if with_noise else 0.0)
 
@@ -88,6 +93,11 @@ mode_error = Exercise(
             "The noise is not divided by the eigenvalue. The student divides by a singular value, "
             "and the variance by its square.",
             variant=_mode_but(not_divided=True),
+        ),
+        Mistake(
+            "The noise is divided by the singular value. That is right for the noise itself, and "
+            "its variance is divided by the square.",
+            variant=_mode_but(by_singular_value=True),
         ),
         Mistake(
             "The noise is there from the start. It is learned as the rule is, little by little.",
@@ -158,6 +168,10 @@ ridge_student = Exercise(
             "The penalty is too large by the number of weights. The inputs are scaled by that "
             "number already.",
             variant=_ridge_with(lambda x, snr: x.shape[1] / snr),
+        ),
+        Mistake(
+            "The penalty is twice too large. Half of the squared error needs half of the penalty.",
+            variant=_ridge_with(lambda x, snr: 2 / snr),
         ),
         Mistake(
             "The ratio is one of variances already. Do not square it.",

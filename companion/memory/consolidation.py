@@ -513,7 +513,8 @@ class Notebook:
     def settle(self, states: ArrayLike, *, steps: int = 30) -> Reactivation:
         """Let states run until they stay as they are.
 
-        Among equal inputs a unit that is active already wins.
+        Among inputs that are equal, up to a grain of a quarter of the root of the machine
+        precision, a unit that is active already wins.
 
         Parameters
         ----------
@@ -533,8 +534,9 @@ class Notebook:
         """
         s = float_array("states", states, shape=(None, self.units), finite=True)
         diagonal = (self._centred * self._centred).sum(axis=0)
-        # Inputs that differ by rounding alone count as equal, and the winners must not depend on
-        # how the processor rounds: first what is active stays so, then the place decides.
+        # The winners must not depend on how the processor rounds. So inputs are counted in grains,
+        # which are coarser than rounding: among equals what is active stays so, then the place
+        # decides. In float32 a grain can hide small differences that are real.
         grain = math.sqrt(np.finfo(s.dtype).eps) / 4
         place = np.arange(self.units) / (4 * self.units)
         settled = np.zeros(len(s), dtype=bool)

@@ -112,6 +112,11 @@ WRONG = [
     ),
     (
         check.mode_error,
+        mode_with(lambda v, r, s, n, e: (e * (s - r)) ** 2 + n * (1 - e) ** 2 / math.sqrt(v)),
+        "divided by the singular value",
+    ),
+    (
+        check.mode_error,
         mode_with(lambda v, r, s, n, e: (e * (s - r)) ** 2 + n / v),
         "little by little",
     ),
@@ -138,6 +143,7 @@ WRONG = [
         lambda x, y, s: ridge_student(x, y, s / x.shape[1]),
         "number of weights",
     ),
+    (check.ridge_student, lambda x, y, s: ridge_student(x, y, s / 2), "twice too large"),
     (check.ridge_student, lambda x, y, s: ridge_student(x, y, s**2), "Do not square"),
     (check.ridge_student, lambda x, y, s: ridge_student(x, y, math.sqrt(s)), "No root"),
     (check.ridge_student, lambda x, y, s: x @ ridge_student(x, y, s), "shape"),
