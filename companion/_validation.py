@@ -45,7 +45,9 @@ def float_array(
     if array.ndim < min_ndim:
         raise ValueError(f"{name} must have at least {min_ndim} axes, got shape {array.shape}")
     if shape is not None and not _shape_fits(array.shape, shape):
-        wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        # As Python writes shapes: with one axis there is a comma too.
+        wanted = f"({wanted},)" if len(shape) == 1 else f"({wanted})"
         raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
     if finite and not np.isfinite(array).all():
         raise ValueError(

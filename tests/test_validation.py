@@ -77,8 +77,8 @@ def test_float_array_copies_only_to_convert():
             ValueError,
             "x must have shape (2, 3, any), got (2, 3)",
         ),
-        (np.ones((2, 3)), {"shape": (2,)}, ValueError, "x must have shape (2), got (2, 3)"),
-        (1.0, {"shape": (1,)}, ValueError, "x must have shape (1), got ()"),
+        (np.ones((2, 3)), {"shape": (2,)}, ValueError, "x must have shape (2,), got (2, 3)"),
+        (1.0, {"shape": (1,)}, ValueError, "x must have shape (1,), got ()"),
         ([1.0], {"shape": ()}, ValueError, "x must have shape (), got (1,)"),
         ([1.0, np.nan], {"finite": True}, ValueError, "x must be finite, got 1 NaN or infinity"),
         (

@@ -434,7 +434,7 @@ WEIGHT = np.zeros((6, 4, 3, 3))
             TypeError,
             "weight must be float64 like x, got float32",
         ),
-        (lambda: cc.conv2d(X, WEIGHT, np.zeros(5)), ValueError, "bias must have shape (6)"),
+        (lambda: cc.conv2d(X, WEIGHT, np.zeros(5)), ValueError, "bias must have shape (6,)"),
         (
             lambda: cc.conv2d(X, WEIGHT, np.zeros(6, np.float32)),
             TypeError,

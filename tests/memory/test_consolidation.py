@@ -431,7 +431,7 @@ def test_a_notebook_of_float32_stays_so():
         (lambda: Teacher(3, 1.0, rng=0).error([1.0, 2.0]), r"weight must have shape \(..., 3\)"),
         (lambda: Teacher(3, 1.0, rng=0).error(1.0), "weight must have at least 1 axes"),
         (lambda: consolidate([1.0], [1.0], 0.0), "x must have 2 axes"),
-        (lambda: consolidate([[1.0]], [1.0, 2.0], 0.0), r"y must have shape \(1\)"),
+        (lambda: consolidate([[1.0]], [1.0, 2.0], 0.0), r"y must have shape \(1,\)"),
         (lambda: consolidate([[1.0]], [1.0], -1.0), "times must not be negative"),
         (lambda: consolidate([[math.nan]], [1.0], 1.0), "x must be finite"),
         (lambda: generalisation_error(math.nan, 1.0, 1.0), "time must not be negative or NaN"),

@@ -207,7 +207,7 @@ def test_metrics_say_what_is_wrong():
         memory.average_accuracy(np.zeros((0, 0)))
     with pytest.raises(ValueError, match="matrix must be finite"):
         memory.average_accuracy([[np.nan]])
-    with pytest.raises(ValueError, match=r"baseline must have shape \(3\), got \(2,\)"):
+    with pytest.raises(ValueError, match=r"baseline must have shape \(3,\), got \(2,\)"):
         memory.forward_transfer(MATRIX, [0, 0])
 
 

@@ -89,7 +89,7 @@ def test_relative_error_by_hand():
     assert cn.relative_error([3.0, 4.0], [0.0, 0.0]) == 1.0
     assert cn.relative_error([3.0, 4.0], [3.0, 0.0]) == 0.5
     assert cn.relative_error([0.0], [0.0]) == 0.0
-    with pytest.raises(ValueError, match=r"^b must have shape \(2\), got \(1,\)$"):
+    with pytest.raises(ValueError, match=r"^b must have shape \(2,\), got \(1,\)$"):
         cn.relative_error([1.0, 2.0], [1.0])
     with pytest.raises(TypeError, match=r"^a must hold real numbers"):
         cn.relative_error(["x"], [1.0])

@@ -142,7 +142,7 @@ def test_backward_before_forward_is_refused(cls):
 @pytest.mark.parametrize(
     ("prediction", "target", "error", "message"),
     [
-        ([1.0, 2.0], [1.0], ValueError, r"^target must have shape \(2\), got \(1,\)$"),
+        ([1.0, 2.0], [1.0], ValueError, r"^target must have shape \(2,\), got \(1,\)$"),
         ([[1.0, 2.0]], [1.0, 2.0], ValueError, r"^target must have shape \(1, 2\), got \(2,\)$"),
         ([], [], ValueError, r"^prediction must not be empty, got shape \(0,\)$"),
         (["a"], [1.0], TypeError, r"^prediction must hold real numbers, got dtype <U1$"),

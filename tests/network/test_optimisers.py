@@ -162,7 +162,7 @@ def test_a_bad_gradient_is_refused_and_changes_nothing(name):
         with pytest.raises(ValueError, match=message):
             optimiser.step(parameters, bad)
     with pytest.raises(
-        ValueError, match=r"^gradients\['0\.bias'\] must have shape \(4\), got \(3,\)$"
+        ValueError, match=r"^gradients\['0\.bias'\] must have shape \(4,\), got \(3,\)$"
     ):
         optimiser.step(parameters, {**good, "0.bias": np.ones(3)})
     names = r"^gradients must have the names of the parameters, differing: \['0\.bias', 'b'\]$"

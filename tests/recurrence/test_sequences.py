@@ -279,7 +279,7 @@ class TestMase:
 
     def test_wrong_input(self):
         """Oracle: the messages."""
-        with pytest.raises(ValueError, match=r"forecast must have shape \(2\), got \(1,\)"):
+        with pytest.raises(ValueError, match=r"forecast must have shape \(2,\), got \(1,\)"):
             mase([1.0, 2.0], [1.0], [1.0, 2.0])
         with pytest.raises(ValueError, match="target must hold at least one value"):
             mase([], [], [1.0, 2.0])
@@ -323,7 +323,7 @@ class TestRollingForecasts:
         """Oracle: the messages."""
         with pytest.raises(ValueError, match="series must have at least 6 values, got 5"):
             rolling_forecasts(lambda history: history[-2:], np.ones(5), start=4, horizon=2)
-        with pytest.raises(ValueError, match=r"a forecast must have shape \(2\), got \(1,\)"):
+        with pytest.raises(ValueError, match=r"a forecast must have shape \(2,\), got \(1,\)"):
             rolling_forecasts(lambda history: history[-1:], np.ones(9), start=4, horizon=2)
         with pytest.raises(ValueError, match="step must be at least 1"):
             rolling_forecasts(lambda history: history[-1:], np.ones(9), start=4, horizon=1, step=0)
