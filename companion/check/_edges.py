@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.stats import norm
 
 from companion._validation import FloatArray
 from companion.check._engine import Exercise, Mistake
-from companion.random_matrices import TracyWidom, laguerre_edge
+from companion.random_matrices import EdgeScale, TracyWidom, laguerre_edge
 
 
 def _bound_case(rng: np.random.Generator) -> Mapping[str, Any]:
@@ -30,6 +31,11 @@ def _exceeded(level: float, beta: int = 1) -> float:
     """Return what a standardised eigenvalue exceeds with this probability, by bisection."""
     law = TracyWidom(beta)
     return float(brentq(lambda x: float(law.sf(x)) - level, -15.0, 15.0, xtol=1e-13, rtol=1e-14))
+
+
+def _normal(level: float) -> float:
+    law = TracyWidom(1)
+    return float(norm.isf(level, law.mean(), law.std()))
 
 
 def _bound_but(
@@ -53,6 +59,13 @@ def _bound_but(
 def _only_center_scaled(n: int, p: int, variance: float, level: float) -> float:
     edge = laguerre_edge(n, p)
     return variance * edge.center + edge.scale * _exceeded(level)
+
+
+def _rounded(minus: float, n: int, p: int) -> EdgeScale:
+    """Return centre and scale without the halves, with n - minus in the place of n."""
+    rows, columns = math.sqrt(n - minus), math.sqrt(p)
+    scale = (rows + columns) * (1 / rows + 1 / columns) ** (1 / 3) / n
+    return EdgeScale((rows + columns) ** 2 / n, scale, 1)
 
 
 def _limit(n: int, p: int, variance: float, level: float) -> float:
@@ -118,6 +131,29 @@ noise_bound = Exercise(
             variant=_bound_but(scale=lambda s: 1.0),
         ),
         Mistake("The centre is missing.", variant=_bound_but(whole=False)),
+        Mistake(
+            "The centre and the scale are without the halves. laguerre_edge has them.",
+            variant=_bound_but(edge=functools.partial(_rounded, 0.0)),
+        ),
+        Mistake(
+            "The centre and the scale are those with n - 1 and p. They have the same limit, and "
+            "those with the halves come closer to it: use laguerre_edge.",
+            variant=_bound_but(edge=functools.partial(_rounded, 1.0)),
+        ),
+        Mistake(
+            "This is the bound for the eigenvalues of the product. It is divided by n.",
+            variant=lambda n, p, variance, level: n * _bound_but()(n, p, variance, level),
+        ),
+        Mistake(
+            "The level is halved. Only large values are an alarm here, so all of it belongs to "
+            "the right tail.",
+            variant=_bound_but(value=lambda level: _exceeded(level / 2)),
+        ),
+        Mistake(
+            "The quantile is that of a normal law with the mean and the spread of Tracy and "
+            "Widom's. The law itself is not normal.",
+            variant=_bound_but(value=_normal),
+        ),
     ],
     success="Noise exceeds it as often as the level allows, for tall data and for wide.",
 )
@@ -210,6 +246,19 @@ outlier = Exercise(
             "The position is right. In the overlap the mean of the squares is needed, not the "
             "square of the mean, which is known already.",
             variant=_outlier_but(lambda noise, t, z, o: (z, 1.0)),
+        ),
+        Mistake(
+            "The two results are exchanged: first the root, then the overlap.",
+            variant=_outlier_but(lambda noise, t, z, o: (o, z)),
+        ),
+        Mistake(
+            "The position is right. What is lost is returned in the place of the overlap.",
+            variant=_outlier_but(lambda noise, t, z, o: (z, 1 - o)),
+        ),
+        Mistake(
+            "The position is right. The overlap is that of the semicircle; the noise here is "
+            "another.",
+            variant=_outlier_but(lambda noise, t, z, o: (z, 1 - float(np.var(noise)) / t**2)),
         ),
         Mistake(
             "It is close. The root is asked for to eight digits: bisect more often, or set a "

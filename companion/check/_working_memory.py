@@ -252,7 +252,7 @@ recall = Exercise(
             variant=_recall_but(softmax=True),
         ),
         Mistake(
-            "This takes a softmax of the products. Fast weights use the products themselves.",
+            "This takes a softmax first and lets its shares decay. Fast weights take no softmax.",
             variant=_recall_but(softmax=True, softmax_first=True),
         ),
         Mistake(

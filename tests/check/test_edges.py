@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.optimize import brentq
+from scipy.stats import norm
 
 from companion import check
 from companion import random_matrices as rm
@@ -99,6 +100,15 @@ def complex_data(n, p, variance, level):
     return variance * (edge.center + edge.scale * quantile(1 - level, 2))
 
 
+def without_halves(minus):
+    def answer(n, p, variance, level):
+        rows, columns = (n - minus) ** 0.5, p**0.5
+        scale = (rows + columns) * (1 / rows + 1 / columns) ** (1 / 3)
+        return variance / n * ((rows + columns) ** 2 + scale * quantile(1 - level))
+
+    return answer
+
+
 def with_sum(noise, strength):
     return outlier(noise, strength * len(noise))
 
@@ -176,6 +186,17 @@ WRONG: list[tuple[Exercise, Callable[..., Any], str]] = [
         bound_of(lambda e, v, a: v * e.scale * quantile(1 - a)),
         "centre is missing",
     ),
+    (check.noise_bound, without_halves(0), "without the halves"),
+    (check.noise_bound, without_halves(1), "with n - 1"),
+    (check.noise_bound, lambda n, p, v, a: n * by_hand(n, p, v, a), "divided by n"),
+    (check.noise_bound, lambda n, p, v, a: by_hand(n, p, v, a / 2), "level is halved"),
+    (
+        check.noise_bound,
+        bound_of(
+            lambda e, v, a: v * (e.center + e.scale * (-1.20653357 + 1.26798306 * norm.isf(a)))
+        ),
+        "not normal",
+    ),
     (check.outlier, with_sum, "sum over the eigenvalues"),
     (
         check.outlier,
@@ -194,6 +215,13 @@ WRONG: list[tuple[Exercise, Callable[..., Any], str]] = [
     (check.outlier, overlap_of(lambda o, t, n: 1 / o), "upside down"),
     (check.outlier, overlap_of(lambda o, t, n: o / n), "their mean belongs"),
     (check.outlier, overlap_of(lambda o, t, n: 1.0), "square of the mean"),
+    (check.outlier, overlap_of(lambda o, t, n: 1 - o), "What is lost"),
+    (check.outlier, lambda noise, t: outlier(noise, t)[::-1], "exchanged"),
+    (
+        check.outlier,
+        lambda noise, t: (outlier(noise, t)[0], 1 - noise.var() / t**2),
+        "overlap is that of the semicircle",
+    ),
     (check.outlier, careless, "It is close"),
     (check.outlier, lambda noise, t: outlier(noise, t)[0], "2 values"),
 ]
