@@ -38,6 +38,7 @@ from companion.check._powers import counted_power, link_for_growth, top_eigenval
 from companion.check._products import arithmetic_bound_batch, csr_matvec, mlp_flops
 from companion.check._rnn import rnn_forward, scalar_bptt, truncated_bptt
 from companion.check._sequences import last_valid_step, seasonal_naive_mase, time_split
+from companion.check._shrinkage import median_cut, spike_errors, three_ranks
 from companion.check._svd import blocks_as_rows, pca_reconstruct, pinv, truncated_svd
 from companion.check._vanishing_gradients import (
     error_preserving_std,
@@ -81,6 +82,7 @@ __all__ = [
     "lstm_step_backward",
     "masked_softmax",
     "max_pool_backward",
+    "median_cut",
     "memory_curve",
     "merged_weight",
     "mlp_flops",
@@ -110,8 +112,10 @@ __all__ = [
     "slide_backward",
     "smoothed_semicircle",
     "softmax_fisher",
+    "spike_errors",
     "stable_log_softmax",
     "tempered_softmax",
+    "three_ranks",
     "tile_products",
     "time_split",
     "top_eigenvalue",

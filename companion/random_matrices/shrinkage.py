@@ -45,11 +45,13 @@ def optimal_threshold(aspect: float) -> float:
     r"""Return the best place to cut singular values, in units of the noise.
 
     With :math:`\beta` the smaller dimension over the larger one and
-    :math:`\tau_* = \sqrt{2(\beta + 1) + 8 \beta /
-    (\beta + 1 + \sqrt{\beta^2 + 14 \beta + 1})}`, singular values below
-    :math:`\tau_* \sigma \sqrt{\max(m, n)}` are set to zero. No other hard
-    threshold has a smaller worst mean squared error, as the matrix grows and the
-    rank stays (Gavish and Donoho, IEEE Trans. Inf. Theory 60, 2014).
+    :math:`3 \tau_*^2 = 4 (\beta + 1) + 2 \sqrt{\beta^2 + 14 \beta + 1}`,
+    singular values below :math:`\tau_* \sigma \sqrt{\max(m, n)}` are set to zero.
+    No other hard threshold has a smaller mean squared error, whatever the signal,
+    as the matrix grows and the rank stays (Gavish and Donoho, IEEE Trans. Inf.
+    Theory 60, 2014).
+
+    Implements :eq:`eq-optimal-threshold`.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ def optimal_threshold(aspect: float) -> float:
     2.3094
     """
     b = _aspect(aspect)
-    return math.sqrt(2 * (b + 1) + 8 * b / (b + 1 + math.sqrt(b * b + 14 * b + 1)))
+    return math.sqrt((4 * (b + 1) + 2 * math.sqrt(b * b + 14 * b + 1)) / 3)
 
 
 def noise_level(matrix: ArrayLike) -> float:
@@ -81,6 +83,8 @@ def noise_level(matrix: ArrayLike) -> float:
     A signal of low rank hardly moves the median. For pure noise the median tends
     to :math:`\sigma \sqrt{\max(m, n) \mu_\beta}` with :math:`\mu_\beta` the
     median of the law of Marchenko and Pastur (Gavish and Donoho, 2014).
+
+    Implements :eq:`eq-noise-median`.
 
     Parameters
     ----------
@@ -128,6 +132,9 @@ def shrink(singular_values: ArrayLike, aspect: float, rule: str = "frobenius") -
     IEEE Trans. Inf. Theory 63, 2017). For the operator norm they have
     :math:`\theta` alone, which is best for square matrices only (Leeb, Stat.
     Probab. Lett. 186, 2022).
+
+    Implements :eq:`eq-frobenius-shrinker`, :eq:`eq-nuclear-shrinker` and
+    :eq:`eq-operator-shrinker`.
 
     Parameters
     ----------
@@ -236,6 +243,8 @@ def shrink_covariance(
     :math:`\ell c^2 + 1 - c^2` for the squared error and :math:`\ell` for the
     largest eigenvalue of the error, in units of the variance of the noise; all
     others become 1 (Donoho, Gavish and Johnstone, Ann. Stat. 46, 2018).
+
+    Implements :eq:`eq-covariance-shrinker`.
 
     Parameters
     ----------

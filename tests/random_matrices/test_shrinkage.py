@@ -43,6 +43,20 @@ def test_threshold_of_a_square_matrix() -> None:
     assert optimal_threshold(1e-9) == pytest.approx(math.sqrt(2), rel=1e-8)
 
 
+@given(aspects)
+def test_threshold_in_its_published_form(b: float) -> None:
+    """Oracle: the formula as Gavish and Donoho (2014) print it, which the code does not use."""
+    published = math.sqrt(2 * (b + 1) + 8 * b / (b + 1 + math.sqrt(b * b + 14 * b + 1)))
+    assert optimal_threshold(b) == pytest.approx(published, rel=1e-12)
+
+
+@given(aspects)
+def test_threshold_is_where_the_best_shrinkage_halves(aspect: float) -> None:
+    """Oracle: keeping pays if y < 2 eta, with eta the best number for the squared error."""
+    tau = optimal_threshold(aspect)
+    assert float(shrink(tau, aspect)) == pytest.approx(tau / 2, rel=1e-9)
+
+
 @pytest.mark.parametrize("aspect", [0.1, 0.25, 0.5, 0.75, 1.0])
 def test_threshold_for_unknown_noise(aspect: float) -> None:
     """Oracle: the published fit of threshold over median, good to 0.02.
