@@ -216,6 +216,10 @@ median_cut = Exercise(
             variant=_cut_but(middle=np.mean),
         ),
         Mistake(
+            "With an even number of values the median is the mean of the middle two.",
+            variant=_cut_but(middle=lambda s: np.sort(s)[len(s) // 2]),
+        ),
+        Mistake(
             "This is the cut in units of the noise, or for noise 1. The singular values are not "
             "in these units.",
             variant=lambda s, m, n: _published(min(m, n) / max(m, n)),
@@ -269,6 +273,7 @@ def _ranks_but(
     *,
     unit: Callable[[int, int, float], float] = lambda m, n, noise: noise * math.sqrt(max(m, n)),
     beta: Callable[[int, int], float] = lambda m, n: min(m, n) / max(m, n),
+    edge: Callable[[float], float] = _edge,
     power: int = 2,
     extra: int = 1,
     swapped: bool = False,
@@ -277,7 +282,7 @@ def _ranks_but(
 
     def ranks(s: FloatArray, m: int, n: int, noise: float) -> tuple[int, int, int]:
         one, b = unit(m, n, noise), beta(m, n)
-        above = [sum(1 for value in s if value > one * cut) for cut in (_edge(b), _published(b))]
+        above = [sum(1 for value in s if value > one * cut) for cut in (edge(b), _published(b))]
         total, kept, needed = sum(float(value) ** power for value in s), 0.0, 0
         for value in s:
             if kept >= 0.95 * total:
@@ -332,6 +337,10 @@ three_ranks = Exercise(
         Mistake(
             "Edge and threshold are square-matrix values. Both depend on the shape.",
             variant=_ranks_but(beta=lambda m, n: 1.0),
+        ),
+        Mistake(
+            "The edge is that of squared singular values. Here it is the root of that.",
+            variant=_ranks_but(edge=lambda b: _edge(b) ** 2),
         ),
         Mistake(
             "The first two stand in the wrong order: the edge comes first.",

@@ -146,6 +146,12 @@ def share_of_sum(s, m, n, noise):
     return edge, cut, np.sum(np.cumsum(s) / np.sum(s) < 0.95) + 1
 
 
+def squared_edge(s: Any, m: int, n: int, noise: float) -> Any:
+    beta = min(m, n) / max(m, n)
+    _, above, needed = three_ranks(s, m, n, noise)
+    return np.sum(s / (noise * max(m, n) ** 0.5) > (1 + beta**0.5) ** 2), above, needed
+
+
 WRONG: list[tuple[Exercise, Callable[..., Any], str]] = [
     (check.spike_errors, squared_cosines, "are squared cosines"),
     (
@@ -207,6 +213,11 @@ WRONG: list[tuple[Exercise, Callable[..., Any], str]] = [
         lambda s, m, n: median_cut(s, m, n) * s.mean() / np.median(s),
         "mean of the singular values",
     ),
+    (
+        check.median_cut,
+        lambda s, m, n: median_cut(s, m, n) * np.sort(s)[len(s) // 2] / np.median(s),
+        "middle two",
+    ),
     (check.median_cut, lambda s, m, n: median_cut(s, m, n) * max(m, n) ** 0.5, "left over. It"),
     (
         check.median_cut,
@@ -231,6 +242,7 @@ WRONG: list[tuple[Exercise, Callable[..., Any], str]] = [
         "without the root",
     ),
     (check.three_ranks, upside_down, "upside down"),
+    (check.three_ranks, squared_edge, "squared singular values"),
     (check.three_ranks, after(lambda a, b, c: (b, a, c)), "wrong order"),
     (check.three_ranks, share_of_sum, "of their squares"),
     (check.three_ranks, after(lambda a, b, c: (a, b, c - 1)), "one too small"),
