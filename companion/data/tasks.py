@@ -65,7 +65,7 @@ def split_tasks(
         The classes of each task. No class may stand in two tasks, or twice in one.
     split_rng : Generator or int, default 0
         For the split of the images into training, validation and test, see
-        :func:`load_digits`.
+        :func:`.load_digits`.
     dtype : float64 or float32
         Of the pixels.
 
@@ -131,7 +131,7 @@ def permuted_tasks(
     rng : Generator or int
         For the permutations.
     split_rng : Generator or int, default 0
-        For the split of the images, see :func:`load_digits`.
+        For the split of the images, see :func:`.load_digits`.
     dtype : float64 or float32
         Of the pixels.
 

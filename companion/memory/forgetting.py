@@ -971,7 +971,7 @@ class Replay(Strategy):
 
     @property
     def memory(self) -> int:
-        """How many numbers are kept between tasks: pixels and labels."""
+        """How many numbers are kept between tasks, pixels and labels."""
         return 0 if self.buffer is None else self.buffer.x.size + self.buffer.y.size
 
     def rehearsal(self, n: int, rng: np.random.Generator) -> tuple[FloatArray, IntArray] | None:
@@ -1019,7 +1019,7 @@ class GenerativeReplay(Strategy):
 
     @property
     def memory(self) -> int:
-        """How many numbers are kept between tasks: means, variances and weights."""
+        """How many numbers are kept between tasks, means, variances and weights."""
         return sum(m.means_.size + m.covariances_.size + m.weights_.size for _, m in self._mixtures)
 
     def rehearsal(self, n: int, rng: np.random.Generator) -> tuple[FloatArray, IntArray] | None:

@@ -354,7 +354,7 @@ class MarchenkoPastur(Law):
 
     @property
     def atom(self) -> float:
-        """Probability of the value zero: positive if there are more columns than rows."""
+        """Probability of the value zero, positive if there are more columns than rows."""
         return max(0.0, 1 - 1 / self.aspect)
 
     def moment(self, k: int) -> float:

@@ -238,7 +238,7 @@ def shrink_covariance(
 
     An eigenvalue :math:`\lambda` of the sample covariance beyond the edge of the
     noise belongs to a true one, :math:`\ell`, which
-    :func:`~companion.random_matrices.covariance_outlier` maps to
+    :func:`.covariance_outlier` maps to
     :math:`\lambda`. With :math:`c^2` the overlap of the eigenvectors it becomes
     :math:`\ell c^2 + 1 - c^2` for the squared error and :math:`\ell` for the
     largest eigenvalue of the error, in units of the variance of the noise; all
