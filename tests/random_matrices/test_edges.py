@@ -76,7 +76,7 @@ def test_published_quantiles(p: float, value: float) -> None:
 def determinants(s: float, nodes: int = 36) -> tuple[mpmath.mpf, mpmath.mpf]:
     """Return det(I - V_s) and det(I + V_s) with 40 digits, by Gauss-Legendre quadrature."""
     with mpmath.workdps(40):
-        end = 2 * (mpmath.mpf(60) ** (mpmath.mpf(2) / 3) - s)
+        end = 2 * ((60 + max(mpmath.mpf(s), 0) ** 1.5) ** (mpmath.mpf(2) / 3) - s)
         rule = []
         for i in range(1, nodes + 1):
             x = mpmath.cos(mpmath.pi * (i - 0.25) / (nodes + 0.5))
@@ -105,6 +105,17 @@ def test_left_tail_and_body_to_the_promised_accuracy(s: float) -> None:
         found = float(TracyWidom(beta).cdf(s))
         assert found == pytest.approx(float(exact[beta]), rel=1e-7, abs=0)
         assert found == pytest.approx(float(exact[beta]), rel=0, abs=1e-13)
+
+
+@pytest.mark.parametrize("s", [3.0, 9.0])
+def test_right_tail_to_the_promised_accuracy(s: float) -> None:
+    """Oracle: the same determinants with 40 digits, which the difference from one leaves intact."""
+    minus, plus = determinants(s)
+    with mpmath.workdps(40):
+        exact = {1: 1 - minus, 2: 1 - minus * plus, 4: 1 - (minus + plus) / 2}
+    for beta in BETAS:
+        found = float(TracyWidom(beta).sf(s))
+        assert found == pytest.approx(float(exact[beta]), rel=1e-10, abs=0)
 
 
 @pytest.mark.parametrize("beta", BETAS)
