@@ -32,6 +32,7 @@ from companion.check._laws import noise_edges, noise_moment, smoothed_semicircle
 from companion.check._low_rank import fold_in, largest_rank, merged_weight
 from companion.check._lstm import bias_to_keep, lstm_step, lstm_step_backward
 from companion.check._matrix_product import conv_matrix, patch_columns, slide_backward
+from companion.check._memories import copies_needed, learning_time
 from companion.check._memory_networks import encode_sentence, read_hops, where_facts
 from companion.check._optimisation import adamw_step, momentum_step, warmup_cosine
 from companion.check._powers import counted_power, link_for_growth, top_eigenvalue
@@ -39,6 +40,8 @@ from companion.check._products import arithmetic_bound_batch, csr_matvec, mlp_fl
 from companion.check._rnn import rnn_forward, scalar_bptt, truncated_bptt
 from companion.check._sequences import last_valid_step, seasonal_naive_mase, time_split
 from companion.check._shrinkage import median_cut, spike_errors, three_ranks
+from companion.check._spectra import growth_rate, tail_exponent
+from companion.check._spectra_layers import decayed_edge, spread_over
 from companion.check._svd import blocks_as_rows, pca_reconstruct, pinv, truncated_svd
 from companion.check._vanishing_gradients import (
     error_preserving_std,
@@ -62,9 +65,11 @@ __all__ = [
     "blocks_as_rows",
     "conv_matrix",
     "conv_stack",
+    "copies_needed",
     "counted_power",
     "cross_entropy_gradient",
     "csr_matvec",
+    "decayed_edge",
     "encode_sentence",
     "energy_change",
     "error_preserving_std",
@@ -72,8 +77,10 @@ __all__ = [
     "fold_in",
     "full_consolidation_error",
     "gradient_ratio",
+    "growth_rate",
     "largest_rank",
     "last_valid_step",
+    "learning_time",
     "line_capacity",
     "linear_backward",
     "linear_forward",
@@ -113,7 +120,9 @@ __all__ = [
     "smoothed_semicircle",
     "softmax_fisher",
     "spike_errors",
+    "spread_over",
     "stable_log_softmax",
+    "tail_exponent",
     "tempered_softmax",
     "three_ranks",
     "tile_products",

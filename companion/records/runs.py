@@ -710,6 +710,34 @@ RUNS["consolidation-stopping"] = Run(
     },
     short={"units": 50, "loads": [1.0], "ratios": [1.0], "seeds": [0, 1, 2]},
 )
+RUNS["memories-replay"] = Run(
+    "companion.records.memories:replay",
+    full={
+        "kinds": ["permuted", "split"],
+        "scales": [1.0, 0.25],
+        "rates": [0.0003, 0.001, 0.003, 0.01],
+        "choose_seeds": [0, 1, 2],
+        "choose_budget": 100,
+        "seeds": list(range(12)),
+        "steps": 600,
+        "every": 60,
+        "budgets": [20, 100, None],
+        "directions": 10,
+        "jobs": 2,
+    },
+    short={
+        "kinds": ["permuted"],
+        "scales": [1.0],
+        "rates": [0.003],
+        "choose_seeds": [0],
+        "choose_budget": 100,
+        "seeds": [0, 1],
+        "steps": 600,
+        "every": 120,
+        "budgets": [100],
+        "directions": 10,
+    },
+)
 RUNS["memory-networks-readers"] = Run(
     "companion.records.memory_networks:readers",
     full={
@@ -726,4 +754,78 @@ RUNS["memory-networks-readers"] = Run(
         "lr": 0.02,
         "seeds": [0],
     },
+)
+RUNS["spectra-mlp"] = Run(
+    "companion.records.spectra:compare",
+    full={
+        "kind": "mlp",
+        "scales": [0.1, 0.25, 1.0],
+        "conditions": {
+            "labels": {},
+            "shuffled": {"shuffled": True},
+            "decay": {"decay": 0.001},
+            "first frozen": {"frozen": 0},
+            "second frozen": {"frozen": 1},
+        },
+        "seeds": [0, 1, 2, 3, 4],
+        "rates": [0.02, 0.05, 0.1],
+        "choose_seeds": [100, 101],
+        "epochs": 150,
+        "jobs": 2,
+    },
+    short={
+        "kind": "mlp",
+        "scales": [0.25, 1.0],
+        "conditions": {"labels": {}, "first frozen": {"frozen": 0}},
+        "seeds": [0],
+        "rates": [0.1],
+        "choose_seeds": [],
+        "epochs": 20,
+    },
+)
+RUNS["spectra-others"] = Run(
+    "companion.records.spectra:others",
+    full={
+        "kinds": {
+            "cnn": {"rates": [0.02, 0.05, 0.1], "epochs": 30},
+            "lstm": {"rates": [0.05, 0.1, 0.3], "epochs": 60},
+        },
+        "scales": [0.25, 1.0],
+        "seeds": [0, 1, 2],
+        "choose_seeds": [100, 101],
+        "jobs": 2,
+    },
+    short={
+        "kinds": {
+            "cnn": {"rates": [0.1], "epochs": 2},
+            "lstm": {"rates": [0.1], "epochs": 6},
+        },
+        "scales": [0.25],
+        "seeds": [0],
+        "choose_seeds": [],
+    },
+)
+RUNS["spectra-tails"] = Run(
+    "companion.records.spectra:tails",
+    full={
+        "scales": [0.1, 1.0],
+        "seeds": [0, 1, 2, 3, 4],
+        "rate": 0.1,
+        "epochs": 150,
+        "repeats": 200,
+        "jobs": 2,
+    },
+    short={"scales": [1.0], "seeds": [0], "rate": 0.1, "epochs": 5, "repeats": 20},
+)
+RUNS["spectra-kept"] = Run(
+    "companion.records.spectra:kept",
+    full={
+        "scales": [0.1, 0.25, 1.0],
+        "counts": [0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 30, 60, 120],
+        "seeds": [0, 1, 2, 3, 4],
+        "rate": 0.1,
+        "epochs": 150,
+        "jobs": 2,
+    },
+    short={"scales": [1.0], "counts": [0, 256], "seeds": [0], "rate": 0.1, "epochs": 2},
 )
