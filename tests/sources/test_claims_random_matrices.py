@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from companion import data
+from companion import data, records
 from companion import random_matrices as rm
 from companion.matrices import als, rmse
+from companion.memory import Teacher, best_stopping_time, consolidate, generalisation_error
 from companion.network import (
     Adam,
     CrossEntropyLoss,
@@ -319,3 +320,161 @@ def test_shrinkage_predicts_ratings_and_a_factorisation_does_so_better() -> None
         assert rmse(mean + factors.predict(), made.values, made.test) < shrunk < 0.75 * constant
         assert cleaned.rank > 10
         assert rm.denoise(made.values - made.values.mean()).rank == 3
+
+
+# --- Spectra of networks -------------------------------------------------------------------------
+
+
+@pytest.mark.claim("000-rmt-describes-connections")
+def test_a_smaller_start_leaves_more_outliers() -> None:
+    """Oracle: the edge of noise at the variance of the start, in the stored run on digits."""
+    runs = records.load("spectra-mlp").results["runs"]["labels"]
+    counts = {
+        scale: [run["layers"][0]["spectrum"]["outliers"] for run in runs[scale]] for scale in runs
+    }
+    assert set(counts["1"]) == {3}
+    assert max(counts["1"]) < min(counts["0.25"]) < max(counts["0.25"]) < min(counts["0.1"])
+    assert 20 <= min(counts["0.1"]) <= max(counts["0.1"]) <= 28
+
+
+@pytest.mark.claim("002-spectra-reveal-topology")
+def test_shuffled_labels_leave_more_outliers_and_nothing_of_use() -> None:
+    """Oracle: test images, in the stored run on digits; shuffled labels hold nothing to learn."""
+    runs = records.load("spectra-mlp").results["runs"]
+    for scale in runs["labels"]:
+        true, shuffled = runs["labels"][scale], runs["shuffled"][scale]
+        for one, other in zip(true, shuffled, strict=True):
+            assert one["test"] > 0.9
+            assert other["test"] < 0.3
+            for learned, noise in zip(one["layers"], other["layers"], strict=True):
+                assert noise["spectrum"]["outliers"] > learned["spectrum"]["outliers"]
+
+
+# --- Consolidation -------------------------------------------------------------------------------
+
+
+def consolidated(times: Array, spread: Array, seeds: range) -> Array:
+    """Return errors on new examples, one row a seed, of students of 1.5 examples a weight.
+
+    Inputs are independent with variances `spread` over their number. Half of the variance of an
+    output is noise.
+    """
+    n, rows = len(spread), []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        teacher = Teacher(n, 1.0, rng=rng)
+        x = rng.standard_normal((3 * n // 2, n)) * np.sqrt(spread / n)
+        noise = np.sqrt(teacher.noise_variance) * rng.standard_normal(len(x))
+        weights = consolidate(x, x @ teacher.weight + noise, times)
+        rows.append((weights - teacher.weight) ** 2 @ spread / n + teacher.noise_variance)
+    return np.array(rows)
+
+
+@pytest.mark.claim("000-rmt-models-consolidation")
+def test_random_matrices_foretell_how_replay_consolidates_a_linear_student() -> None:
+    """Oracle: the mean over the law of Marchenko and Pastur, within three standard errors.
+
+    And its condition: inputs of one variance. With variances that fall like 1 / j it is off.
+    """
+    times = np.array([0.1, 0.3, 1.0, 3.0, 10.0, np.inf])
+    law = generalisation_error(times, 1.5, 1.0)
+    found = consolidated(times, np.ones(100), range(40))
+    assert (np.abs(found.mean(0) - law) < 3 * found.std(0, ddof=1) / np.sqrt(40) + 0.01).all()
+    # When to stop comes from the law as well: no time of these is better by more than noise.
+    best = best_stopping_time(1.5, 1.0)
+    assert times[0] < best < times[4]
+    assert generalisation_error(best, 1.5, 1.0) < law.min() + 1e-9
+    falling = 1 / np.arange(1, 101)
+    uneven = consolidated(times[1:4], 100 * falling / falling.sum(), range(40)).mean(0)
+    assert (uneven < law[1:4] - 0.05).all()
+
+
+@pytest.mark.claim("000-rmt-models-consolidation")
+def test_rehearsal_carries_a_pattern_over_a_known_threshold() -> None:
+    """Oracle: the limits for a covariance with one spike. At load 1/4 the threshold is 3/2."""
+    for rehearsals in (1.0, 3.0):
+        limit, overlaps, largest = rm.hebbian_spike(rehearsals, load=0.25), [], []
+        for seed in range(5):
+            patterns = np.random.default_rng(seed).choice([-1.0, 1.0], size=(150, 600))
+            patterns[0] *= np.sqrt(rehearsals)
+            values, vectors = np.linalg.eigh(patterns.T @ patterns / 600)
+            largest.append(values[-1])
+            overlaps.append((vectors[:, -1] @ patterns[0]) ** 2 / (600 * rehearsals))
+        assert abs(np.mean(largest) / limit.position - 1) < 0.03
+        assert abs(np.mean(overlaps) - limit.overlap) < 0.06
+    assert limit.overlap > 0.9
+
+
+@pytest.mark.claim("000-rmt-models-consolidation")
+@pytest.mark.claim("000-svd-memory-model")
+def test_the_same_singular_values_hold_another_memory() -> None:
+    """Oracle: a permutation is orthogonal. Permuted inputs are answered as the others were."""
+    digits = data.load_digits(rng=0, dtype=np.float32)
+    for seed in range(3):
+        model = mlp([64, 64, 10], rng=seed, dtype=np.float32)
+        fit(
+            model,
+            CrossEntropyLoss(),
+            Adam(0.003),
+            digits.x_train,
+            digits.y_train,
+            epochs=10,
+            rng=seed,
+        )
+        order = np.random.default_rng(100 + seed).permutation(64)
+        first = model[0]
+        assert isinstance(first, Linear)
+        values = np.linalg.svd(first.weight, compute_uv=False)
+        knew = accuracy(predict(model, digits.x_test), digits.y_test)
+        first.weight[...] = first.weight[:, order]
+        np.testing.assert_allclose(np.linalg.svd(first.weight, compute_uv=False), values, rtol=1e-5)
+        assert knew > 0.93
+        assert accuracy(predict(model, digits.x_test), digits.y_test) < 0.3
+        permuted = accuracy(predict(model, digits.x_test[:, order]), digits.y_test)
+        assert abs(permuted - knew) < 0.01
+
+
+@pytest.mark.claim("000-rmt-models-consolidation")
+def test_outliers_do_not_tell_a_kept_task_from_a_lost_one() -> None:
+    """Oracle: test images of the old task, in the stored run of two tasks.
+
+    Wrong labels leave the most outliers and no memory. What does tell is direction, and a plain
+    inner product with the old change tells as much as the singular vectors.
+    """
+    for setting in records.load("memories-replay").results.values():
+        known, outliers = (
+            {name: np.mean(take(way)) for name, way in setting["ways"].items()}
+            for take in (
+                lambda way: np.array(way["accuracy"])[:, 0],
+                lambda way: way["quantities"]["number of outliers"],
+            )
+        )
+        assert known["replay of all"] > known["no replay"] + 0.4 > known["labels mixed up"]
+        assert outliers["labels mixed up"] > outliers["replay of all"]
+        assert outliers["replay of all"] > outliers["no replay"]
+        assert known["both from the start"] > 0.95
+        assert outliers["both from the start"] < outliers["no replay"] + 1.0
+        table = {name: row["all"] for name, row in setting["association"].items()}
+        assert abs(table["number of outliers"]) < 0.3
+        assert table["part of the old change"] > 0.75
+        assert table["strength of old directions"] < table["part of the old change"] + 0.02
+
+
+@pytest.mark.claim("000-solidify")
+def test_the_spectrum_does_not_settle_with_the_memory() -> None:
+    """Oracle: test images. Six hundred more steps on the old task, or on a new one instead.
+
+    More of the old adds nothing to what is known, and the largest singular values go on growing.
+    With the new task instead they grow too, while the old one is lost.
+    """
+    for setting in records.load("memories-replay").results.values():
+        before, more, lost = (
+            setting["courses"][name]
+            for name in ("after the old task", "old task only", "no replay")
+        )
+        for layer in (0, 1):
+            grown = more["largest"][-1][layer] / before["largest"][-1][layer]
+            assert 1.03 < grown < 1.2
+            assert lost["largest"][-1][layer] > before["largest"][-1][layer]
+        assert abs(more["accuracy"][-1][0] - before["accuracy"][-1][0]) < 0.015
+        assert lost["accuracy"][-1][0] < before["accuracy"][-1][0] - 0.45
