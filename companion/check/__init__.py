@@ -40,8 +40,7 @@ from companion.check._products import arithmetic_bound_batch, csr_matvec, mlp_fl
 from companion.check._rnn import rnn_forward, scalar_bptt, truncated_bptt
 from companion.check._sequences import last_valid_step, seasonal_naive_mase, time_split
 from companion.check._shrinkage import median_cut, spike_errors, three_ranks
-from companion.check._spectra import growth_rate, tail_exponent
-from companion.check._spectra_layers import decayed_edge, spread_over
+from companion.check._spectra import decayed_edge, growth_rate, spread_over, tail_exponent
 from companion.check._svd import blocks_as_rows, pca_reconstruct, pinv, truncated_svd
 from companion.check._vanishing_gradients import (
     error_preserving_std,

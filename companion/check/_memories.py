@@ -162,11 +162,17 @@ copies_needed = Exercise(
     name="copies_needed",
     oracle=_copies_by_counting,
     sample=_copies_case,
-    edge_cases=[{"load": 0.2, "flipped": 0.2}, {"load": 0.25, "flipped": 0.0}],
+    # In the last the bound is a whole number, without rounding: rounding up is not enough.
+    edge_cases=[
+        {"load": 0.2, "flipped": 0.2},
+        {"load": 0.25, "flipped": 0.0},
+        {"load": 1.0, "flipped": 0.0},
+    ],
     repeats=12,
     mistakes=[
         Mistake(
-            "One too few: this many copies do not stand out yet. Round up.",
+            "One too few: this many copies do not stand out yet. The answer lies beyond the bound, "
+            "even where the bound is a whole number.",
             variant=_copies_but(more=-1),
         ),
         Mistake("One too many: fewer copies would do.", variant=_copies_but(more=1)),
