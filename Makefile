@@ -7,13 +7,18 @@ PY := $(VENV)/bin/python
 NOTEBOOKS ?= $(wildcard book/*/*.ipynb)
 PAGES := $(shell find book companion -type f -not -name '*.pyc' -not -path '*/.*')
 
-export VENV
+# The addresses that the website shows, if it is published; GitHub's workflows know the first two.
+REPOSITORY ?= $(if $(GITHUB_REPOSITORY),$(GITHUB_SERVER_URL)/$(GITHUB_REPOSITORY))
+BRANCH ?= $(GITHUB_REF_NAME)
+SITE_URL ?=
+
+export VENV REPOSITORY BRANCH SITE_URL
 # Each process computes with one thread, because a small machine has no more cores than these.
 unit notebooks: export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: book test lab lint types spelling unit notebooks site browser portable benchmark mutants records execute claims lock clean distclean help
+.PHONY: book test lab lint types spelling unit notebooks chromium site linkcheck portable benchmark mutants records execute claims pdf lighthouse colab lock clean distclean help
 
 # Say what runs, run it, and if it fails say which part to look at.
 define stage
@@ -24,7 +29,7 @@ endef
 book: _build/ready  ## build the website from the stored outputs (needs no PyTorch)
 	@printf '\nThe course is ready. Open %s\n' '$(CURDIR)/_build/html/index.html'
 
-test: lint types spelling unit notebooks site  ## run every check, in this order: lint types spelling unit notebooks site
+test: chromium lint types spelling unit notebooks site  ## run every check, in this order: lint types spelling unit notebooks site
 	@printf '\nCoverage of companion: %s %% (make unit shows what is missing)\n' "$$($(PY) -m coverage report --format=total)"
 	@printf 'All checks passed.\n'
 
@@ -51,13 +56,18 @@ unit: $(VENV)/ready-test  ## tests of companion and of the book, with coverage
 notebooks: $(VENV)/ready-test  ## rerun every notebook and compare its stored outputs (nbval)
 	$(call stage,notebooks: nbval,$(PY) -m pytest -p tests.notebook_tolerance --nbval --nbval-current-env --nbval-cell-timeout 120 -n $(WORKERS) --dist loadfile book)
 
-site: $(VENV)/ready-test  ## build the whole website anew; a warning is an error
+chromium: $(VENV)/ready-test  ## find Chromium, or install it where that asks no questions
+	@$(PY) tools/chromium.py
+
+site: $(VENV)/ready-test chromium  ## build the website anew and look at every page in Chromium
 	$(call stage,site: jupyter-book,$(PY) tools/build_book.py)
+	@# All tests of a page run in one process, which opens the page once.
+	$(call stage,site: pytest,$(PY) -m pytest -n $(WORKERS) --dist loadgroup tests/site)
 
 # For those who write
 
-browser: $(VENV)/ready-browser site  ## look at every page of the website in Chromium: links, formulas, accessibility, phones
-	$(call stage,browser: pytest,$(PY) -m pytest -n $(WORKERS) tests/site)
+linkcheck: $(VENV)/ready-book  ## ask other hosts whether the links to them still lead somewhere (needs the network)
+	@$(PY) tools/linkcheck.py
 
 portable: $(VENV)/ready-test  ## notebooks under two BLAS kernels and one and two threads (x86-64)
 	OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=1 $(MAKE) notebooks
@@ -82,6 +92,15 @@ execute: $(VENV)/ready-test $(if $(filter file,$(origin NOTEBOOKS)),records)  ##
 claims: $(VENV)/ready-test  ## write the boxes and the page on the sources from book/claims.yml
 	$(PY) tools/claims.py
 
+pdf: $(VENV)/ready-test _build/ready  ## print each chapter into a PDF in _build/pdf (PAPER=Letter for that)
+	@$(PY) tools/pdf.py $(if $(PAPER),--paper $(PAPER))
+
+lighthouse: $(VENV)/ready-test _build/ready  ## scores of Lighthouse for three pages (needs Node and, the first time, the network)
+	@$(PY) tools/lighthouse.py
+
+colab: $(VENV)/ready-book  ## write the lessons for Google Colab (REPOSITORY=https://github.com/owner/name)
+	@$(PY) tools/colab.py
+
 lock: $(VENV)/ready-test  ## write requirements.lock and environment.yml from pyproject.toml (UPGRADE=1 for newer versions)
 	$(PY) tools/lock.py $(if $(UPGRADE),--upgrade)
 
@@ -100,5 +119,10 @@ help:  ## show this list
 $(VENV)/ready-%: requirements.lock pyproject.toml tools/environment.sh
 	@tools/environment.sh $*
 
-_build/ready: $(VENV)/ready-book _config.yml _toc.yml tools/build_book.py $(PAGES)
+# Built anew as well when it is to show other addresses than those it was built with.
+ifneq ($(strip $(shell cat _build/ready 2>/dev/null)),$(strip $(REPOSITORY) $(BRANCH) $(SITE_URL)))
+.PHONY: _build/ready
+endif
+
+_build/ready: $(VENV)/ready-book _config.yml _toc.yml CHANGELOG.md $(wildcard tools/*.py) $(PAGES)
 	@$(PY) tools/build_book.py

@@ -7,6 +7,7 @@ pages that are gone.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
-# make compares the age of this file with that of the sources.
+# make compares the age of this file with that of the sources, and what stands in it with the
+# addresses that the website is to show.
 READY = BUILD / "ready"
+ADDRESSES = ("REPOSITORY", "BRANCH", "SITE_URL")
 # Called this way and not by its script, whose first line breaks when the folder is moved.
 JUPYTER_BOOK = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
 
@@ -33,7 +36,7 @@ def main() -> int:
     if done.returncode != 0:
         print("Stopped: the website was not built; the warnings above say why.", file=sys.stderr)
         return 1
-    READY.touch()
+    READY.write_text(" ".join(os.environ.get(name, "") for name in ADDRESSES), encoding="utf-8")
     print(f"-- built _build/html in {time.perf_counter() - start:.0f} s")
     return 0
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make the virtual environment, or add to it: tools/environment.sh book|test|browser|lab|mutation
+# Make the virtual environment, or add to it: tools/environment.sh book|test|lab|mutation
 #
 # What it reads, all optional:
 #   PYTHON       the interpreter to start from; by default the first of those named below that will do
@@ -15,10 +15,9 @@ log=$venv/install.log
 case $stage in
   book) extras=book; space=1500 ;;
   test) extras=book,tests; space=4000 ;;
-  browser) extras=browser; space=4000 ;;
   lab) extras=lab; space=4000 ;;
   mutation) extras=book,tests,mutation; space=4000 ;;
-  *) echo "usage: tools/environment.sh book|test|browser|lab|mutation" >&2; exit 2 ;;
+  *) echo "usage: tools/environment.sh book|test|lab|mutation" >&2; exit 2 ;;
 esac
 
 say() { printf '%s\n' "-- $*"; }

@@ -159,6 +159,13 @@ def _decay_but(
     return answer
 
 
+def _count_before_decay(
+    weight: FloatArray, deviation: float, rate: float, decay: float, steps: int
+) -> tuple[float, int]:
+    edge, _ = _decay_but()(weight, deviation, rate, decay, steps)
+    return edge, int(_decay_but()(weight, deviation, rate, 0.0, steps)[1])
+
+
 decayed_edge = Exercise(
     name="decayed_edge",
     oracle=_decay_but(),
@@ -222,6 +229,10 @@ decayed_edge = Exercise(
             "The edge is right. What is compared with it are squares of singular values.",
             variant=_decay_but(power=2),
         ),
+        Mistake(
+            "The edge is right. The count is of values beyond the edge of the initial weights.",
+            variant=_count_before_decay,
+        ),
     ],
     success="The edge has moved with the noise, and the count follows.",
 )
@@ -262,6 +273,12 @@ def _one_sided(tail: FloatArray, minimum: float, offset: int) -> float:
     x = np.sort(tail)
     fitted = 1 - (x / minimum) ** (1 - _exponent(tail, minimum))
     return float(np.abs((np.arange(x.size) + offset) / x.size - fitted).max())
+
+
+def _beyond(tail: FloatArray, minimum: float) -> float:
+    x = np.sort(tail)
+    beyond = (x / minimum) ** (1 - _exponent(tail, minimum))
+    return float(np.abs((np.arange(x.size) + 1) / x.size - beyond).max())
 
 
 def _signed(tail: FloatArray, minimum: float) -> float:
@@ -371,6 +388,10 @@ tail_exponent = Exercise(
                     _distance(tail, low, _exponent(tail, low) + 1),
                 )
             ),
+        ),
+        Mistake(
+            "The exponent is right. The share beyond a value is held against the share up to it.",
+            variant=_tail_but(lambda tail, low: (_exponent(tail, low), _beyond(tail, low))),
         ),
         Mistake(
             "The two results are exchanged: first the exponent, then the distance.",

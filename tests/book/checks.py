@@ -829,8 +829,22 @@ def equation_problems(pages: Iterable[Page], package: Path) -> list[str]:
 # --- References and terms -------------------------------------------------------------------------
 
 _VENUES = ("journal", "booktitle", "publisher", "school", "institution", "howpublished", "eprint")
-_DOI = re.compile(r"10\.\d{4,9}/\S+")
-_ARXIV = re.compile(r"(\d{4}\.\d{4,5}|[a-z-]+(\.[A-Z]{2})?/\d{7})(v\d+)?")
+# What Crossref recommends for the DOIs that are given out today.
+_DOI = re.compile(r"10\.\d{4,9}/[-._;()/:A-Za-z0-9]+")
+# Year and month, then four digits until 2014 and five since; before April 2007 archive and number.
+_ARXIV = re.compile(
+    r"((07(0[4-9]|1[0-2])|(08|09|1[0-4])(0[1-9]|1[0-2]))\.\d{4}"
+    r"|(1[5-9]|[2-9]\d)(0[1-9]|1[0-2])\.\d{5}"
+    r"|[a-z]+(-[a-z]+)?(\.[A-Z]{2})?/(9[1-9]|0[0-7])(0[1-9]|1[0-2])\d{3})(v[1-9]\d?)?"
+)
+# How prose and addresses name one. A sentence may go on after it.
+_NAMED = {
+    "DOI": (re.compile(r"(?:\bdoi\.org/|\bdoi:\s*)([^\s<>`\"]+)", re.IGNORECASE), _DOI),
+    "arXiv number": (
+        re.compile(r"(?:\barxiv\.org/\w+/|\barxiv:\s*)([^\s<>`\"]+)", re.IGNORECASE),
+        _ARXIV,
+    ),
+}
 
 
 def _is_isbn(text: str) -> bool:
@@ -903,6 +917,21 @@ def reference_problems(
     ]
 
 
+def identifier_problems(pages: Iterable[Page], package: Path, claims: Path) -> list[str]:
+    """A DOI or an arXiv number in prose, in a docstring or in the claims has the form of one."""
+    texts = [(f"{page.name}: {cell}", cell.source) for page in pages for cell in page.markdown]
+    texts += [(docstring.name, docstring.text) for docstring in docstrings(package)]
+    if claims.exists():
+        texts.append((claims.name, claims.read_text(encoding="utf-8")))
+    return [
+        f"{place} names the {kind} {text!r}, which has not the form of one"
+        for place, source in texts
+        for kind, (names, form) in _NAMED.items()
+        for text in (found.rstrip(".,;:)]}*'") for found in names.findall(source))
+        if not form.fullmatch(text)
+    ]
+
+
 def _cited_by_roles(roles: Iterable[Any]) -> list[str]:
     groups = (
         role.content for role in roles if role.name == "cite" or role.name.startswith("cite:")
@@ -967,4 +996,5 @@ def all_problems(root: Path, pages: Sequence[Page]) -> list[str]:
     problems += toc_problems(root)
     problems += equation_problems(pages, root / "companion")
     bibliography, claims = root / "book" / "references.bib", root / "book" / "claims.yml"
+    problems += identifier_problems(pages, root / "companion", claims)
     return problems + reference_problems(pages, bibliography, root / "companion", claims)

@@ -610,6 +610,26 @@ BREAKING = {
         edit("book/references.bib", "doi =", "eprint = {15.1}, doi ="),
         "has the eprint '15.1'",
     ),
+    "eprint of a month that is none": (
+        edit("book/references.bib", "doi =", "eprint = {1513.01234}, doi ="),
+        "has the eprint '1513.01234'",
+    ),
+    "eprint with too few digits for its year": (
+        edit("book/references.bib", "doi =", "eprint = {1501.0123}, doi ="),
+        "has the eprint '1501.0123'",
+    ),
+    "doi with a letter that none has": (
+        edit("book/references.bib", "10.1000/xyz123", "10.1000/xyz–123"),
+        "has the doi '10.1000/xyz–123'",
+    ),
+    "address of no paper": (
+        edit("closing", "A step is short.", "See [it](https://arxiv.org/abs/hep-th/97110)."),
+        "names the arXiv number 'hep-th/97110'",
+    ),
+    "doi of no form in a docstring": (
+        edit("companion/steps.py", "Take one step.", "Take one step (doi:10.1/x)."),
+        "companion.steps.step names the DOI '10.1/x'",
+    ),
     "isbn with a wrong digit": (
         edit("book/references.bib", "doi =", "isbn = {978-0-262-03561-2}, doi ="),
         "which is not valid",
@@ -733,6 +753,27 @@ def test_what_is_allowed_raises_no_complaint(
 ) -> None:
     book = TinyBook(tmp_path)
     mutate(book)
+    assert checks.all_problems(tmp_path, book.write()) == []
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "0704.0001",
+        "1412.9999v2",
+        "1501.00001",
+        "2512.12345v11",
+        "hep-th/9711200",
+        "math.PR/0703001",
+    ],
+)
+def test_every_form_of_arxiv_number_is_known(number: str, tmp_path: Path) -> None:
+    book = TinyBook(tmp_path)
+    edit(
+        "closing",
+        "A step is short.",
+        f"See arXiv:{number}, and [it](https://arxiv.org/abs/{number}).",
+    )(book)
     assert checks.all_problems(tmp_path, book.write()) == []
 
 

@@ -1,4 +1,4 @@
-"""The scripts behind `make execute`, `make spelling` and `make book`, run on small cases."""
+"""The scripts behind `make execute`, `spelling`, `book` and `linkcheck`, run on small cases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from docutils import nodes
 from docutils.utils import new_document
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import build_book, execute, mended_theme, spelling
+from tools import build_book, execute, linkcheck, mended_theme, spelling
 
 
 def write(path: Path, *cells: nbformat.NotebookNode, **metadata: object) -> Path:
@@ -206,3 +206,46 @@ def test_no_line_ends_between_a_number_and_its_per_cent_sign() -> None:
     assert prose.astext() == "12\N{NO-BREAK SPACE}% of 3 and 28.7\N{NO-BREAK SPACE}% more"
     assert code.astext() == "7 % 2"
     assert block.astext() == "9 % 4"
+
+
+# --- linkcheck ------------------------------------------------------------------------------------
+
+
+def finding(uri: str, status: str, info: str = "", lineno: int = 1) -> dict[str, object]:
+    """Return one line of what Sphinx writes."""
+    return {
+        "filename": "book/page.md",
+        "lineno": lineno,
+        "status": status,
+        "code": 0,
+        "uri": uri,
+        "info": info,
+    }
+
+
+def test_links_that_are_gone_are_told_from_hosts_that_refuse(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    findings = [
+        finding("https://a.org", "working"),
+        finding("https://b.org/gone", "broken", "404 Client Error: Not Found", 3),
+        finding("https://b.org/gone", "broken", "404 Client Error: Not Found", 9),
+        finding("https://c.org/paper", "broken", "403 Client Error: Forbidden"),
+        finding("notation.md", "local"),
+    ]
+    assert linkcheck.report(findings) == 1
+    said = capsys.readouterr().out
+    assert "Broken: https://b.org/gone\n    404" in said
+    assert "in book/page.md:3, book/page.md:9" in said
+    assert "Refused to answer a program: https://c.org/paper" in said
+    assert said.endswith("-- 3 links: 1 broken, 1 that only a person can see\n")
+
+
+def test_refusals_alone_are_no_failure() -> None:
+    assert linkcheck.report([finding("https://c.org", "broken", "429 Too Many")]) == 0
+    assert linkcheck.report([]) == 0
+
+
+def test_without_a_network_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert linkcheck.report([finding("https://a.org", "broken", "Failed to resolve")]) == 1
+    assert "Is there a network?" in capsys.readouterr().err

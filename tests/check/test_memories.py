@@ -168,3 +168,10 @@ def test_a_share_that_is_taken_for_a_strength_is_named() -> None:
     result = strong(unclamped)
     assert not result
     assert "share of the strength" in result.message
+
+
+def test_at_the_threshold_itself_nothing_stands_out() -> None:
+    """Oracle: the bound rounded up, which is wrong only where it is a whole number."""
+    result = check.copies_needed(copies_but(lambda load, f: load**0.5 / (1 - 2 * f) ** 2))
+    assert not result
+    assert "One too few" in result.message

@@ -10,9 +10,30 @@ import pytest
 from scipy.stats import kstest, pareto
 
 from companion import check
+from companion import random_matrices as rm
 from companion.check import Exercise
-from companion.random_matrices import fit_power_law
 from tests.check.oracles import reseeded
+
+
+def spread_over(vectors):
+    squares = vectors**2
+    return squares.sum(axis=1) ** 2 / (squares**2).sum(axis=1)
+
+
+def by_norms(vectors):
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return 1 / np.einsum("ij,ij,ij,ij->i", unit, unit, unit, unit)
+
+
+def decayed_edge(weight, deviation, rate, decay, steps):
+    edge = rm.weight_edge(*weight.shape, deviation * (1 - rate * decay) ** steps)
+    return edge, np.sum(np.linalg.svd(weight, compute_uv=False) > edge)
+
+
+def with_the_package(weight, deviation, rate, decay, steps):
+    left = np.exp(steps * np.log1p(-rate * decay))
+    edge = left * rm.weight_edge(*weight.shape[::-1], deviation, level=0.01)
+    return float(edge), rm.count_outliers(weight, left * deviation)
 
 
 def tail_exponent(values, minimum):
@@ -25,7 +46,7 @@ def tail_exponent(values, minimum):
 
 
 def by_package(values, minimum):
-    fit = fit_power_law(values, minimum=minimum, min_tail=2)
+    fit = rm.fit_power_law(values, minimum=minimum, min_tail=2)
     return [fit.alpha, fit.distance]
 
 
@@ -67,6 +88,11 @@ def by_hidden_states(weight, start, direction, steps):
 
 
 RIGHT = [
+    (check.spread_over, spread_over),
+    (check.spread_over, by_norms),
+    (check.spread_over, rm.participation_ratio),
+    (check.decayed_edge, decayed_edge),
+    (check.decayed_edge, with_the_package),
     (check.tail_exponent, tail_exponent),
     (check.tail_exponent, by_package),
     (check.tail_exponent, by_scipy),
@@ -86,6 +112,41 @@ def test_right_answers_pass(
         exercise = reseeded(exercise, seed)
     result = exercise(solution)
     assert result, result.message
+
+
+def edge_with(left=lambda r, d, t: (1 - r * d) ** t, **options):
+    """Return an answer whose noise shrinks in another way."""
+
+    def answer(weight, deviation, rate, decay, steps):
+        edge = rm.weight_edge(*weight.shape, deviation * left(rate, decay, steps), **options)
+        return edge, int(np.sum(np.linalg.svd(weight, compute_uv=False) > edge))
+
+    return answer
+
+
+def squares_beyond(weight, deviation, rate, decay, steps):
+    edge = decayed_edge(weight, deviation, rate, decay, steps)[0]
+    return edge, np.sum(np.linalg.svd(weight, compute_uv=False) ** 2 > edge)
+
+
+def trained_deviation(weight, deviation, rate, decay, steps):
+    edge = rm.weight_edge(*weight.shape, weight.std())
+    return edge, np.sum(np.linalg.svd(weight, compute_uv=False) > edge)
+
+
+def end_of_the_law(weight, deviation, rate, decay, steps):
+    m, n = weight.shape
+    edge = deviation * (1 - rate * decay) ** steps * (m**0.5 + n**0.5)
+    return edge, np.sum(np.linalg.svd(weight, compute_uv=False) > edge)
+
+
+def count_before_decay(weight, deviation, rate, decay, steps):
+    edge, _ = decayed_edge(weight, deviation, rate, decay, steps)
+    return edge, rm.count_outliers(weight, deviation)
+
+
+def in_the_wrong_order(weight, deviation, rate, decay, steps):
+    return decayed_edge(weight, deviation, rate, decay, steps)[::-1]
 
 
 def tail_of(change):
@@ -169,6 +230,52 @@ def by_differences(weight, start, direction, steps):
 
 
 WRONG: list[tuple[Exercise, Callable[..., Any], str]] = [
+    (check.spread_over, lambda vectors: 1 / (vectors**4).sum(axis=1), "of length 1"),
+    (check.spread_over, lambda vectors: 1 / spread_over(vectors), "upside down"),
+    (
+        check.spread_over,
+        lambda vectors: (vectors**2).sum(axis=0) ** 2 / (vectors**4).sum(axis=0),
+        "the columns",
+    ),
+    (
+        check.spread_over,
+        lambda vectors: (vectors**2).sum() ** 2 / (vectors**4).sum(),
+        "thrown together",
+    ),
+    (
+        check.spread_over,
+        lambda vectors: (vectors**2).sum(axis=1) / (vectors**4).sum(axis=1),
+        "is not squared",
+    ),
+    (
+        check.spread_over,
+        lambda vectors: vectors.sum(axis=1) ** 2 / (vectors**4).sum(axis=1),
+        "before the squares",
+    ),
+    (
+        check.spread_over,
+        lambda vectors: np.abs(vectors).sum(axis=1) ** 2 / (vectors**2).sum(axis=1),
+        "sizes and squares",
+    ),
+    (check.spread_over, lambda vectors: spread_over(vectors) / vectors.shape[1], "share of all"),
+    (check.spread_over, lambda vectors: spread_over(vectors) ** 0.5, "root too many"),
+    (
+        check.spread_over,
+        lambda vectors: 3 * spread_over(vectors) / (vectors.shape[1] + 2),
+        "for normal vectors",
+    ),
+    (check.decayed_edge, edge_with(lambda r, d, t: 1.0), "of the initial weights"),
+    (check.decayed_edge, edge_with(lambda r, d, t: np.exp(-r * d * t)), "exponential"),
+    (check.decayed_edge, edge_with(lambda r, d, t: (1 - r * d) ** (2 * t)), "variance"),
+    (check.decayed_edge, edge_with(lambda r, d, t: (1 - r * d) ** (t / 2)), "under a root"),
+    (check.decayed_edge, edge_with(lambda r, d, t: 1 - r * d), "One step only"),
+    (check.decayed_edge, edge_with(lambda r, d, t: (1 - r) ** t), "decay is forgotten"),
+    (check.decayed_edge, edge_with(level=0.05), "5 %"),
+    (check.decayed_edge, squares_beyond, "squares of singular values"),
+    (check.decayed_edge, trained_deviation, "trained entries"),
+    (check.decayed_edge, end_of_the_law, "Marchenko and Pastur"),
+    (check.decayed_edge, in_the_wrong_order, "edge"),
+    (check.decayed_edge, count_before_decay, "edge of the initial weights"),
     (check.tail_exponent, everything, "below the minimum"),
     (check.tail_exponent, tail_of(lambda x, low: rate(x, low)), "add 1"),
     (
@@ -208,6 +315,11 @@ WRONG: list[tuple[Exercise, Callable[..., Any], str]] = [
         check.tail_exponent,
         with_distance(lambda s, m, x, a: two_sided(s, m, x, a)),
         "has one less",
+    ),
+    (
+        check.tail_exponent,
+        with_distance(lambda s, m, x, a: np.abs(s - x ** (1 - a)).max()),
+        "share beyond a value",
     ),
     (check.tail_exponent, lambda x, low: tail_exponent(x, low)[::-1], "exchanged"),
     (check.tail_exponent, lambda x, low: tail_exponent(x, low)[0], "2 values"),
@@ -276,3 +388,23 @@ def test_wrong_answers_fail_with_words_that_help(
         result = exercise(answer)
     assert not result
     assert words in result.message
+
+
+EXERCISES = [check.spread_over, check.decayed_edge, check.tail_exponent, check.growth_rate]
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_stubs_fail(exercise: Exercise) -> None:
+    """Oracle: a function without a body is told so."""
+    result = exercise(lambda *args, **kwargs: None)
+    assert not result
+    assert "write its body" in result.message
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_every_variant_is_wrong(exercise: Exercise) -> None:
+    """Oracle: no diagnosis belongs to a right answer."""
+    for mistake in exercise.mistakes:
+        if mistake.variant is not None:
+            with np.errstate(all="ignore"):
+                assert not exercise(mistake.variant), mistake.diagnosis

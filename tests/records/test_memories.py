@@ -318,6 +318,28 @@ def test_directions_tell_more_than_distance_and_need_no_spectrum(stored):
     assert min(largest) < -0.4 < 0.8 < max(largest)
 
 
+def correlations(stored, quantity, ways):
+    """Return the rank correlation with the old task's accuracy in each setting."""
+    return [
+        spearmanr(
+            np.ravel([setting["ways"][way]["quantities"][quantity] for way in ways]),
+            np.ravel([old_accuracy(setting, way) for way in ways]),
+        ).statistic
+        for setting in stored.values()
+    ]
+
+
+def test_without_the_control_singular_values_would_seem_to_tell(stored):
+    """Oracle: SciPy's rank correlation, without the wrong labels and with every way."""
+    replays = ["no replay", "replay of 20", "replay of 100", "replay of all"]
+    assert min(correlations(stored, "number of outliers", replays)) > 0.15
+    assert min(correlations(stored, "change of singular values", replays)) > 0.3
+    every = [*replays, "labels mixed up", "both from the start"]
+    for name in ("strength of old directions", "part of the old change"):
+        assert max(correlations(stored, name, every)) < 0.65
+    assert max(correlations(stored, "distance on old images", every)) < -0.6
+
+
 def test_nothing_spectral_tells_seeds_apart(stored):
     """Oracle: Holm's correction for the nine quantities of a setting."""
     found = []

@@ -1,65 +1,127 @@
-"""What moves on the site: explorers, search, the switch of the theme."""
+"""How a reader moves about the site: search, themes, the keyboard, wrong turns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from playwright.sync_api import Page, expect
 
-import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from tests.site.conftest import LANDING, explorer_pages
+
+#: The shortest page with an explorer stands for the others: all are laid out alike.
+EXPLORER = explorer_pages()[-1]
+
+#: What the keyboard is on: its name, whether it is in the window, whether it is marked. A link may
+#: fill the card around it, and the arrow of the sidebar is larger than the element that it opens.
+FOCUSED = """() => {
+  const e = document.activeElement;
+  if (e === document.body) return null;
+  e.dataset.reached = "";
+  const after = getComputedStyle(e, "::after");
+  const fills = after.content !== "none" && after.position === "absolute";
+  const inside = [e, ...e.querySelectorAll("*")];
+  const seen = x => {
+    const r = x.getBoundingClientRect();
+    return x.checkVisibility({opacityProperty: true, visibilityProperty: true})
+      && r.width > 0 && r.height > 0
+      && r.bottom > 0 && r.right > 0 && r.top < innerHeight && r.left < innerWidth;
+  };
+  const marked = s => s.boxShadow !== "none"
+    || (s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0);
+  return {
+    name: `${e.tagName} ${e.className} ${(e.ariaLabel ?? e.textContent).trim().slice(0, 30)}`,
+    seen: (fills ? [e.offsetParent, ...inside] : inside).some(seen),
+    marked: marked(after) || inside.some(x => marked(getComputedStyle(x))),
+  };
+}"""
+
+#: What a pointer could use and the keyboard did not come to.
+MISSED = """() => [...document.querySelectorAll(
+    "a[href], button, input, select, textarea, summary, [tabindex], [contenteditable]")]
+  .filter(e => e.tabIndex >= 0 && !e.disabled && !("reached" in e.dataset)
+    && e.checkVisibility({visibilityProperty: true}))
+  .map(e => `${e.tagName} ${e.className} ${e.textContent.trim().slice(0, 30)}`)"""
+
+MOVING = """() => [...document.querySelectorAll("*")].filter(e => {
+    const s = getComputedStyle(e);
+    const timed = s.transitionDuration.split(", ").some(d => d !== "0s");
+    // What follows the reader's own scrolling does not move by itself.
+    return (s.animationName !== "none" && s.animationTimeline === "auto")
+      || s.scrollBehavior === "smooth" || (timed && s.transitionProperty !== "none");
+  }).map(e => `${e.tagName} ${e.className}`)"""
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light")
-    yield context.new_page()
-    context.close()
-
-
-def state(explorer: Locator) -> tuple[str | None, str]:
-    frame = explorer.locator(".explorer-frame")
-    words = explorer.locator(".explorer-description").inner_text()
-    # Those who do not see the picture get the same words.
-    assert frame.get_attribute("alt") == words
-    return frame.get_attribute("src"), words
-
-
-def test_explorers_move(page: Page, base: str, explorer_name: str) -> None:
-    """Every slider has a name, and changes picture and words by key and by pointer."""
-    page.goto(base + explorer_name)
-    for explorer in page.locator("figure.explorer").all():
-        for slider in explorer.locator("input[type=range]").all():
-            label = explorer.locator(f"label[for='{slider.get_attribute('id')}']").inner_text()
-            expect(slider).to_have_accessible_name(label)
-            slider.focus()
-            page.keyboard.press("Home")
-            first = state(explorer)
-            page.keyboard.press("ArrowRight")
-            assert slider.input_value() == "1"
-            assert state(explorer) != first
-            page.keyboard.press("Home")
-            assert state(explorer) == first
-            box = slider.bounding_box()
-            assert box is not None
-            slider.click(position={"x": box["width"] - 4, "y": box["height"] / 2})
-            assert slider.input_value() == slider.get_attribute("max")
-            assert state(explorer) != first
+def test_the_address_of_the_folder_leads_to_the_first_page(page: Page, base: str) -> None:
+    page.goto(base)
+    page.wait_for_url(base + LANDING)
 
 
 def test_search_finds_a_term(page: Page, base: str) -> None:
     """Oracle: the lesson that has the term in its title."""
     page.goto(base + "search.html?q=vanish")
     results = page.locator("#search-results li a")
-    expect(results.filter(has_text="Why gradients vanish").first).to_be_visible(timeout=10_000)
+    expect(results.filter(has_text="Why gradients vanish").first).to_be_visible(timeout=20_000)
+
+
+def test_the_search_of_a_page_leads_to_results(page: Page, base: str) -> None:
+    """By its shortcut, as a reader at the keyboard would."""
+    page.goto(base + LANDING)
+    page.keyboard.press("Control+k")
+    page.keyboard.type("Marchenko")
+    page.keyboard.press("Enter")
+    expect(page.locator("#search-results li a").first).to_be_visible(timeout=20_000)
 
 
 def test_the_theme_switch_turns_the_page_dark_and_stays(page: Page, base: str) -> None:
-    """Oracle: the attribute that the style sheet reads, also after a reload."""
-    page.goto(base + "book/index.html")
+    """Oracle: the attribute that the style sheet reads, also after a reload and elsewhere."""
+    page.goto(base + LANDING)
     switch = page.locator("button.theme-switch-button:visible").first
     for _ in range(3):
         if page.evaluate("document.documentElement.dataset.theme") == "dark":
             break
         switch.click()
+    for again in (page.reload, lambda: page.goto(base + EXPLORER)):
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        again()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
-    page.reload()
-    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page, base: str) -> None:
+    """From the first page and from a page with an explorer, with Tab alone, to its end."""
+    for name in (LANDING, EXPLORER):
+        page.goto(base + name)
+        page.evaluate("() => window.MathJax?.startup?.promise")
+        stops = page.locator("a[href], button, input, summary, [tabindex]").count()
+        hidden, unmarked = [], []
+        # A trap is a place that Tab does not leave: then the end never comes.
+        for _ in range(2 * stops):
+            page.keyboard.press("Tab")
+            focused = page.evaluate(FOCUSED)
+            if focused is None:
+                break
+            hidden += [] if focused["seen"] else [focused["name"]]
+            unmarked += [] if focused["marked"] else [focused["name"]]
+        else:
+            raise AssertionError(f"{name}: Tab does not come to an end")
+        assert (name, hidden) == (name, [])
+        assert (name, unmarked) == (name, [])
+        assert (name, page.evaluate(MISSED)) == (name, [])
+
+
+def test_nothing_moves_for_those_who_asked_for_rest(page: Page, base: str) -> None:
+    """Oracle: the styles that the browser computed, under reduced motion and without."""
+    for name in (LANDING, EXPLORER, "search.html"):
+        page.goto(base + name)
+        assert (name, page.evaluate(MOVING)) == (name, [])
+    page.emulate_media(reduced_motion="no-preference")
+    assert page.evaluate(MOVING) != []
+
+
+def test_a_wrong_address_leads_back_to_the_course(page: Page, base: str) -> None:
+    """From any depth: styled, and with links that lead somewhere."""
+    for wrong in ("no-such-page.html", "book/1-matrices/no-such-lesson.html"):
+        answer = page.goto(base + wrong)
+        assert answer is not None
+        assert answer.status == 404
+        expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
+        assert page.evaluate("document.styleSheets.length") > 2
+        page.locator("main").get_by_role("link", name="The first page").click()
+        page.wait_for_url(base + LANDING)
