@@ -116,15 +116,15 @@ def read_chapters(root: Path) -> list[Chapter]:
     """Return the chapters that ``_toc.yml`` names, with the prerequisites of their lessons."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     chapters: list[Chapter] = []
-    for entry in (entry for part in toc["parts"] for entry in part["chapters"]):
-        if "sections" not in entry:
+    # Lessons are notebooks. Other pages may have sections too.
+    entries = (entry for part in toc["parts"] for entry in part["chapters"])
+    for entry in entries:
+        sections = [section["file"] for section in entry.get("sections", [])]
+        if not all((root / f"{name}.ipynb").exists() for name in sections) or not sections:
             continue
         number = len(chapters) + 1
         text = (root / f"{entry['file']}.md").read_text(encoding="utf-8")
-        lessons = [
-            _read_lesson(root, section["file"], f"{number}.{k}")
-            for k, section in enumerate(entry["sections"], 1)
-        ]
+        lessons = [_read_lesson(root, name, f"{number}.{k}") for k, name in enumerate(sections, 1)]
         chapters.append(Chapter(entry["file"], _title(text), tuple(lessons)))
     return chapters
 
