@@ -71,7 +71,8 @@ def test_a_lesson_prints_clean(page: Page, base: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sheet_name", [LESSON, "book/0-start/notation", "book/9-back/sources", "book/9-back/api/network"]
+    "sheet_name",
+    [LESSON, "book/0-start/notation", "book/9-back/sources", "book/9-back/api/network"],
 )
 def test_nothing_is_wider_than_the_sheet(page: Page, base: str, sheet_name: str) -> None:
     """Also not what would scroll in a box of its own; and the sheet is white, even at night."""
