@@ -285,7 +285,7 @@ def compare_tails(
     under the power law minus twice the ratio is zero in half of the cases and
     follows :math:`\chi^2_1` in the others, for many values and a given minimum.
     The best lognormal is a power law if the standard deviation of :math:`y` is not
-    less than its mean (del Castillo & Puig 1999).
+    less than its mean (del Castillo 1994).
 
     Parameters
     ----------
@@ -307,10 +307,10 @@ def compare_tails(
     References
     ----------
     Vuong, Likelihood Ratio Tests for Model Selection and Non-Nested Hypotheses,
-    Econometrica 57 (1989); del Castillo & Puig, The Best Test of Exponentiality
-    Against Singly Truncated Normal Alternatives, Journal of the American
-    Statistical Association 94 (1999); Malevergne, Pisarenko & Sornette, Testing
-    the Pareto against the lognormal distributions, Physical Review E 83 (2011).
+    Econometrica 57 (1989); del Castillo, The Singly Truncated Normal Distribution:
+    A Non-Steep Exponential Family, Annals of the Institute of Statistical
+    Mathematics 46 (1994); Malevergne, Pisarenko & Sornette, Testing the Pareto
+    against the lognormal distributions, Physical Review E 83 (2011).
 
     Examples
     --------
