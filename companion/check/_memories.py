@@ -114,7 +114,7 @@ learning_time = Exercise(
         ),
         Mistake(
             "The share is taken for a strength. It is a share of the strength.",
-            # Where the share is no strength that can be reached, any answer is this mistake's.
+            # Where the share is no strength that can be reached, the mistake has no answer.
             when=lambda case, right, got: (
                 (wrong := _absolute(**case)) is not None and bool(np.isclose(got, wrong))
             ),

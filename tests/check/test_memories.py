@@ -102,6 +102,7 @@ WRONG = [
     (check.learning_time, learning_but(lambda t, s: -t), "sign is wrong"),
     (check.learning_time, learning_but(lambda t, s: 2 * s * t), "is divided by twice"),
     (check.learning_time, learning_but(lambda t, s: 2 * s * s * t), "multiplied by"),
+    (check.learning_time, learning_but(lambda t, s: t + 1), "off by"),
     (check.learning_time, lambda s, a, f: learning_time(s, a, 0.5), "time for one half"),
     (check.learning_time, lambda s, a, f: math.log(f * s / a) / (2 * s), "pure exponential"),
     (check.learning_time, lambda s, a, f: math.log(f * (s - a) / a) / (2 * s), "is missing"),
@@ -175,3 +176,15 @@ def test_at_the_threshold_itself_nothing_stands_out() -> None:
     result = check.copies_needed(copies_but(lambda load, f: load**0.5 / (1 - 2 * f) ** 2))
     assert not result
     assert "One too few" in result.message
+
+
+def test_where_the_share_is_no_strength_that_is_reached_another_mistake_is_told() -> None:
+    """Oracle: a mistake without a name of its own, made in a mode weaker than the share."""
+    weak = replace(
+        check.learning_time,
+        edge_cases=(),
+        sample=lambda rng: {"strength": 0.4, "start": float(rng.uniform(0.01, 0.1)), "share": 0.8},
+    )
+    result = weak(learning_but(lambda t, s: t + 1))
+    assert not result
+    assert "off by" in result.message
