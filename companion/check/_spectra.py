@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -121,9 +122,15 @@ def _decay_case(rng: np.random.Generator) -> Mapping[str, Any]:
     }
 
 
+@cache
+def _exceeded(level: float) -> float:
+    # A search among determinants, and each wrong answer is tried at the same few levels.
+    return float(TracyWidom(1).quantile(1 - level))
+
+
 def _edge_of(m: int, n: int, deviation: float, level: float) -> float:
     edge = laguerre_edge(max(m, n), min(m, n))
-    square = edge.center + edge.scale * float(TracyWidom(1).quantile(1 - level))
+    square = edge.center + edge.scale * _exceeded(level)
     return deviation * math.sqrt(max(m, n) * square)
 
 
