@@ -9,29 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import wraps
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.config import Config
+from sphinx.errors import ExtensionError
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Join the build after the theme, whose functions are wrapped."""
-    app.connect("config-inited", choose_mathjax)
     app.connect("html-page-context", mend, priority=900)
     app.connect("doctree-resolved", keep_together)
+    app.connect("build-finished", measure_nothing)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
-
-
-def choose_mathjax(app: Sphinx, config: Config) -> None:
-    """Start MathJax with the parts that ``_config.yml`` names.
-
-    The extension that brings it sets another path after the configuration has been read. That file
-    has everything in it and weighs twice as much; what it adds is a menu.
-    """
-    config.mathjax_path = "mathjax/startup.js"
 
 
 def mend(
@@ -44,8 +37,8 @@ def mend(
     """Change one page before it is written."""
     context["script_files"] = [f for f in context["script_files"] if not _is_of_thebe(f)]
     context["css_files"] = [f for f in context["css_files"] if not _is_of_thebe(f)]
-    for kind in ("script_files", "css_files"):
-        context[kind] = [f for f in context[kind] if _is_used(f, context.get("body", ""))]
+    body = context.get("body", "")
+    context["script_files"] = [f for f in context["script_files"] if _is_used(f, body)]
     # The page for searching calls what these scripts define while it is still being read.
     if pagename != "search":
         context["script_files"] = [_deferred(f) for f in context["script_files"]]
@@ -53,6 +46,8 @@ def mend(
         context["generate_toctree_html"] = _with_named_summaries(context["generate_toctree_html"])
     if "body" in context:
         context["body"] = _without_wrong_roles(context["body"])
+        files = {name: Path(app.srcdir) / path for path, name in app.builder.images.items()}
+        context["body"] = _with_patient_pictures(context["body"], files)
 
 
 def keep_together(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -84,16 +79,29 @@ def _is_of_thebe(file: Any) -> bool:
     return "thebe" in f"{file.filename} {file.attributes.get('body', '')}".lower()
 
 
+# Where the theme measures everything that might be too wide, as soon as the page has been read.
+MEASURED = re.compile(r'"pre","\.nboutput > \.output_area","\.cell_output > \.output",')
+
+
+def measure_nothing(app: Sphinx, error: Exception | None) -> None:
+    """Leave it to the page's own script to measure what comes near the window.
+
+    A phone would lay out a whole lesson before it answers its reader.
+    """
+    if error or app.builder.format != "html":
+        return
+    path = Path(app.outdir) / "_static" / "scripts" / "pydata-sphinx-theme.js"
+    script, found = MEASURED.subn("", path.read_text(encoding="utf-8"))
+    if found != 1:
+        raise ExtensionError(f"{path.name} measures in another way than is known here")
+    path.write_text(script, encoding="utf-8")
+
+
 # What every page would load, and what the pages have in them that need it.
 USED_BY = {
-    "mathjax": 'class="math',
-    "mystnb": 'class="cell',
     "clipboard": 'class="highlight',
     "copybutton": 'class="highlight',
     "design-tabs": "sd-tab",
-    "sphinx-design": "sd-",
-    "exercise": 'class="exercise',
-    "proof": 'class="proof',
     "toggle": "toggle|dropdown|<details",
 }
 
@@ -141,3 +149,27 @@ def _without_wrong_roles(body: str) -> str:
     # The name of what unfolds a cell is the text that stands there.
     body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     return re.sub(r'(<div class="citation"[^>]*) role="doc-biblioentry"', r"\1", body)
+
+
+DRAWING = re.compile(r'<img ([^>]*src="[^"]*/_images/([^"/]+\.svg)"[^>]*)>')
+SIZE = re.compile(r'<svg[^>]*?\bwidth="([\d.]+)pt" height="([\d.]+)pt"')
+PIXELS_PER_POINT = 4 / 3
+
+
+def _with_patient_pictures(body: str, files: dict[str, Path]) -> str:
+    """Let figures wait until the reader comes near, in a place of the right size.
+
+    The first figure does not wait, because it may stand on the first screen.
+    """
+    numbers = count()
+
+    def patient(image: re.Match[str]) -> str:
+        attributes, name = image.groups()
+        size = SIZE.search(files[name].read_text(encoding="utf-8")) if name in files else None
+        if size is None or "width=" in attributes:
+            return image[0]
+        width, height = (round(float(points) * PIXELS_PER_POINT) for points in size.groups())
+        waiting = 'loading="lazy" ' if next(numbers) else ""
+        return f'<img {waiting}width="{width}" height="{height}" {attributes}>'
+
+    return DRAWING.sub(patient, body)

@@ -59,7 +59,6 @@ def _files(entries: list[dict[str, object]]) -> Iterator[str]:
 def print_page(page: Page, address: str, paper: str = "A4") -> bytes:
     """Return the PDF of one page of the site."""
     page.goto(address)
-    page.evaluate("() => window.MathJax?.startup?.promise")
     page.evaluate("() => document.fonts.ready.then(() => true)")
     return page.pdf(format=paper, margin=MARGIN, print_background=True, outline=True, tagged=True)
 

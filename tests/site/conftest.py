@@ -119,15 +119,13 @@ class Visit:
     files: list[str] = field(default_factory=list)
 
     def open(self) -> None:
-        """Open the page, and wait until its formulas are set."""
+        """Open the page."""
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.console.append(str(error)))
         self.page.on("request", lambda request: self._on_request(request.url))
         self.page.on("requestfailed", lambda r: self.requests.append(f"failed: {r.url}"))
         self.page.on("response", lambda r: self._on_response(r.status, r.url))
         self.page.goto(self.base + self.name)
-        # MathJax is the last to finish; pages without formulas do not load it.
-        self.page.evaluate("() => window.MathJax?.startup?.promise")
 
     def _on_console(self, message: object) -> None:
         kind, text = message.type, message.text  # type: ignore[attr-defined]

@@ -88,7 +88,6 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page, base:
     """From the first page and from a page with an explorer, with Tab alone, to its end."""
     for name in (LANDING, EXPLORER):
         page.goto(base + name)
-        page.evaluate("() => window.MathJax?.startup?.promise")
         stops = page.locator("a[href], button, input, summary, [tabindex]").count()
         hidden, unmarked = [], []
         # A trap is a place that Tab does not leave: then the end never comes.

@@ -97,19 +97,18 @@ def started(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> dict[s
 
 def test_a_lesson_runs_and_its_explorer_moves(page: Page, lab: str) -> None:
     page.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
     page.goto(lab)
     status = page.locator("#jp-bottom-panel")
-    expect(status).to_contain_text("Python 3 (ipykernel) | Idle")
+    expect(status).to_contain_text("Python 3 (ipykernel) | Idle", timeout=PATIENCE)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
     cells = page.locator(".jp-Notebook .jp-CodeCell")
     last = cells.last.locator(".jp-OutputArea-output")
-    expect(last).to_contain_text("run by")
+    expect(last).to_contain_text("run by", timeout=PATIENCE)
     # By way of a link or not, it is the environment of this test.
     assert Path(last.inner_text().strip().removeprefix("run by ")).samefile(sys.prefix)
-    expect(status).to_contain_text("| Idle")
+    expect(status).to_contain_text("| Idle", timeout=PATIENCE)
     # A cell says with a number that it ran, and JupyterLab marks errors by their type.
     assert [cell.inner_text() for cell in cells.locator(".jp-InputPrompt").all()] == [
         f"[{number}]:" for number in range(1, cells.count() + 1)
@@ -123,5 +122,5 @@ def test_a_lesson_runs_and_its_explorer_moves(page: Page, lab: str) -> None:
     assert before is not None
     words = box.locator("p[aria-live]").inner_text()
     slider.press("ArrowRight")
-    expect(picture).not_to_have_attribute("src", before)
-    expect(box.locator("p[aria-live]")).not_to_have_text(words)
+    expect(picture).not_to_have_attribute("src", before, timeout=PATIENCE)
+    expect(box.locator("p[aria-live]")).not_to_have_text(words, timeout=PATIENCE)

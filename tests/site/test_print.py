@@ -78,7 +78,6 @@ def test_nothing_is_wider_than_the_sheet(page: Page, base: str, sheet_name: str)
     """Also not what would scroll in a box of its own; and the sheet is white, even at night."""
     page.set_viewport_size({"width": WIDTH, "height": 900})
     page.goto(f"{base}{sheet_name}.html")
-    page.evaluate("() => window.MathJax?.startup?.promise")
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     wide = page.evaluate(

@@ -33,6 +33,7 @@ def test_the_first_screen_shows_what_for_whom_and_a_result(page: Page, base: str
     assert figure.evaluate("image => image.complete && image.naturalWidth > 0")
     source, words = figure.evaluate("image => [image.src, image.alt]")
     page.locator(".lesson-figure p a").click()
+    page.wait_for_url("**/hopfield.html*")
     assert [source, words] in page.locator("main figure img").evaluate_all(
         "all => all.map(image => [image.src, image.alt])"
     )
@@ -102,7 +103,6 @@ def test_icons_are_drawn(page: Page, base: str) -> None:
 def test_formulas_speak(page: Page, base: str) -> None:
     """Beside each drawn formula stands the same in MathML, which screen readers read."""
     page.goto(base + "book/5-memory/hopfield.html")
-    page.evaluate("() => window.MathJax.startup.promise")
     drawn = page.locator("mjx-container").count()
     assert drawn == page.locator("main .math").count() > 50
     assert page.locator("mjx-container mjx-assistive-mml math").count() == drawn
