@@ -22,6 +22,8 @@ def test_a_page_works_from_a_folder(browser: Browser, name: str) -> None:
         assert page.locator("main mjx-container").count() > 0
         assert page.locator("main .math:not(:has(mjx-container))").count() == 0
     for explorer in page.locator("figure.explorer").all():
+        # What is far from the window is not laid out, and has no words to compare.
+        explorer.locator("input[type=range]").first.focus()
         first = state(explorer)
         explorer.locator("input[type=range]").first.press("ArrowRight")
         explorer.locator("input[type=range]").first.press("ArrowRight")
