@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from tools.chromium import MISSING, QUIET, find_chromium
 
@@ -25,8 +25,8 @@ HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
 SUB_PATH = urlsplit(os.environ.get("SITE_URL", "")).path.strip("/") or "course"
 
 #: The narrowest phone the course is laid out for, and a common screen, in CSS pixels.
-PHONE = {"width": 360, "height": 740}
-SCREEN = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 740}
+SCREEN: ViewportSize = {"width": 1280, "height": 900}
 
 LANDING = "book/index.html"
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from tests.site.conftest import LANDING, explorer_pages
+from tests.site.conftest import LANDING, PHONE, SCREEN, explorer_pages
 
 #: The shortest page with an explorer stands for the others: all are laid out alike.
 EXPLORER = explorer_pages()[-1]
+
+LONG = "book/5-memory/hopfield.html"
 
 #: What the keyboard is on: its name, whether it is in the window, whether it is marked. A link may
 #: fill the card around it, and the arrow of the sidebar is larger than the element that it opens.
@@ -103,6 +106,39 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page: Page, base:
         assert (name, hidden) == (name, [])
         assert (name, unmarked) == (name, [])
         assert (name, page.evaluate(MISSED)) == (name, [])
+
+
+@pytest.mark.parametrize("viewport", [PHONE, SCREEN])
+def test_a_link_leads_to_its_place_in_a_long_lesson(
+    viewport: ViewportSize, browser: Browser, base: str
+) -> None:
+    """For readers who mind no motion too, on a page that is laid out as they come near."""
+    context = browser.new_context(viewport=viewport)
+    page = context.new_page()
+    page.goto(base + LONG)
+    names = page.locator("main section[id], main [id^=equation-]").evaluate_all(
+        "all => all.map(e => e.id)"
+    )
+    assert len(names) > 20
+    assert (
+        page.locator("main section section").last.evaluate(
+            "e => getComputedStyle(e).contentVisibility"
+        )
+        == "auto"
+    )
+    for name in names[5::5]:
+        page.goto("about:blank")
+        page.goto(f"{base}{LONG}#{name}")
+        page.wait_for_function(
+            """name => {
+              const { top } = document.getElementById(name).getBoundingClientRect();
+              const end = document.documentElement.scrollHeight - innerHeight - scrollY < 2;
+              return top > -1 && (top < 150 || end);
+            }""",
+            arg=name,
+            timeout=5000,
+        )
+    context.close()
 
 
 def test_nothing_moves_for_those_who_asked_for_rest(page: Page, base: str) -> None:
